@@ -253,6 +253,9 @@ _sbx() {
             sbx__subcmd__help__subcmd__generate,systemd)
                 cmd="sbx__subcmd__help__subcmd__generate__subcmd__systemd"
                 ;;
+            sbx__subcmd__help__subcmd__network,allow)
+                cmd="sbx__subcmd__help__subcmd__network__subcmd__allow"
+                ;;
             sbx__subcmd__help__subcmd__network,create)
                 cmd="sbx__subcmd__help__subcmd__network__subcmd__create"
                 ;;
@@ -277,6 +280,9 @@ _sbx() {
             sbx__subcmd__help__subcmd__profile,show)
                 cmd="sbx__subcmd__help__subcmd__profile__subcmd__show"
                 ;;
+            sbx__subcmd__network,allow)
+                cmd="sbx__subcmd__network__subcmd__allow"
+                ;;
             sbx__subcmd__network,create)
                 cmd="sbx__subcmd__network__subcmd__create"
                 ;;
@@ -297,6 +303,9 @@ _sbx() {
                 ;;
             sbx__subcmd__network,rm)
                 cmd="sbx__subcmd__network__subcmd__rm"
+                ;;
+            sbx__subcmd__network__subcmd__help,allow)
+                cmd="sbx__subcmd__network__subcmd__help__subcmd__allow"
                 ;;
             sbx__subcmd__network__subcmd__help,create)
                 cmd="sbx__subcmd__network__subcmd__help__subcmd__create"
@@ -1823,8 +1832,22 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help__subcmd__network)
-            opts="create ls inspect rm"
+            opts="create allow ls inspect rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__network__subcmd__allow)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2345,8 +2368,22 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__network)
-            opts="create ls list inspect rm remove help"
+            opts="create allow ls list inspect rm remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__network__subcmd__allow)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2387,8 +2424,22 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__network__subcmd__help)
-            opts="create ls inspect rm help"
+            opts="create allow ls inspect rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__network__subcmd__help__subcmd__allow)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

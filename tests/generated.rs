@@ -1044,6 +1044,7 @@ writes a line of JSON for each event to the file descriptor:
 {"event":"note","message":"..."}
 {"event":"kept","name":"..."}
 {"event":"published","address":"127.0.0.1","host":8080,"inside":80,"transport":"tcp"}
+{"event":"allowed","time":"...","lines":["example.net:443"]}
 {"event":"refused","time":"...","protocol":"dns","name":"example.org","type":"A","pid":4250,"program":"curl","rule":"not in network.allow"}
 .EE
 The process id is that of the sandbox's init in the caller's pid namespace. The cause is
@@ -1100,6 +1101,29 @@ A program may have as much refused as it likes. 100 refusals in a second are rec
 and at the end of a flood not even all of them. What a program calls itself is escaped. The file is no link and has no other name, lies in no directory that the program
 can write to, and is written by one run at a time; what is in it already stays. What cannot be written, since the disk is full or nobody reads, is lost, which a note at the end says.
 A kernel that does not tell of packets (nft_log, nfnetlink_log) is no reason not to start: names are recorded alone then, and a note says so.
+.PP
+.B sbx network allow
+.I SANDBOX
+.IR HOST ...
+lets a running sandbox with a private network, its own or one that sandboxes share, and a record
+.RB ( \-\-name ", " \-\-detach )
+reach more, with lines as in
+.BR network.allow .
+They count at once and for all of its processes, until this run ends: the answer has the line for the profile, by which the next run begins. Either all lines count, or none. What
+.B network.deny
+refuses stays refused, as the answer says. A name counts for a program once that has asked for it anew. A sandbox that was started without names in its rules cannot be allowed names, since nobody in it
+tells sbx of them, unless it shares a network; one that Landlock holds to ports
+.RB ( security.landlock_tcp )
+cannot be allowed others; one in an internal network cannot be allowed anything.
+.B sbx inspect
+has the rules of now
+.RB ( NetworkSettings.Rules ),
+the receipt what was allowed
+.RB ( allowed_later ),
+as
+.B \-\-status\-fd
+.RB ( allowed ).
+Nothing inside can ask for it: only the user's own commands reach the sandbox's control socket.
 .SH FILES
 .TP
 .I /etc/sbx/profiles/NAME.toml

@@ -9,6 +9,8 @@ use sbx::profile::schema::{self, Kind};
 mod agent;
 #[path = "../fuzz/ways/bwrap.rs"]
 mod bwrap;
+#[path = "../fuzz/ways/names.rs"]
+mod names;
 #[path = "../fuzz/ways/profile.rs"]
 mod profile;
 #[path = "../fuzz/ways/requests.rs"]
@@ -279,6 +281,55 @@ proptest! {
     #[test]
     fn any_bytes_on_a_sound_connection_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
         sound::way(&bytes);
+    }
+}
+
+/// A name as messages have it: a part of it may be a pointer to another place.
+fn name_in_message() -> impl Strategy<Value = Vec<u8>> {
+    let label = prop_oneof![
+        Just(b"\x01a".to_vec()),
+        Just(b"\x07example".to_vec()),
+        Just(b"\x06denied".to_vec()),
+        Just(b"\x02\x1b.".to_vec()),
+    ];
+    let end = prop_oneof![Just(vec![0]), Just(vec![0xc0, 12]), Just(vec![0xc0, 40]), Just(vec![0xff, 0xff])];
+    (prop::collection::vec(label, 0..4), end).prop_map(|(labels, end)| [labels.concat(), end].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_told_for_a_name_is_what_may_be_told(
+        asked in name_in_message(),
+        kind in prop_oneof![Just(1u16), Just(28), Just(65), Just(16), any::<u16>()],
+        records in prop::collection::vec(
+            (name_in_message(), prop_oneof![Just(1u16), Just(28), Just(5), Just(65)], prop::collection::vec(any::<u8>(), 0..20), name_in_message()),
+            0..6,
+        ),
+    ) {
+        let mut question = vec![7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        question.extend(asked);
+        question.extend(kind.to_be_bytes());
+        question.extend([0, 1]);
+        let count = records.len() as u8;
+        let record = |(name, kind, data, target): (Vec<u8>, u16, Vec<u8>, Vec<u8>)| {
+            let data = match kind {
+                1 => vec![192, 0, 2, data.len() as u8],
+                28 => vec![data.len() as u8; 16],
+                5 => target,
+                _ => data,
+            };
+            let length = (data.len() as u16).to_be_bytes();
+            [&name[..], &kind.to_be_bytes(), &[0, 1, 0, 0, 0, 60], &length, &data].concat()
+        };
+        let records: Vec<u8> = records.into_iter().flat_map(record).collect();
+        names::way(&[&[question.len() as u8, count][..], &question, &records].concat());
+    }
+
+    #[test]
+    fn any_bytes_about_names_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        names::way(&bytes);
     }
 }
 

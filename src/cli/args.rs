@@ -96,11 +96,12 @@ pub enum Verb {
     Snapshot(Snapshot),
     /// Make upper layers of another name that begin with what these hold now
     Fork(Fork),
-    /// Make, list and remove networks that sandboxes share
+    /// Make, list and remove networks that sandboxes share; let a running sandbox reach more
     #[command(
         after_help = "A sandbox joins a network by `--network NAME`, or network.mode = \"net:NAME\" in a profile. Sandboxes in one\n\
                             network reach each other by their addresses, and by their names: that of `--name`, and each `--network-alias`,\n\
-                            with or without `.` and the name of the network behind it."
+                            with or without `.` and the name of the network behind it.\n\
+                            `allow` is for a private network, too: sbx network allow SANDBOX example.org:443"
     )]
     Network(Network),
     /// List sandboxes that run in the background or have a name

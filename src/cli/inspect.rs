@@ -4,7 +4,7 @@ use super::template::Template;
 use super::{args, elapsed, listed, output, store};
 use crate::error::Result;
 use crate::exit;
-use crate::state::{Cause, Entry, Status};
+use crate::state::{Cause, Entry, Request, Status};
 use serde_json::{Value, json};
 
 pub(super) fn main(args: &args::Inspect) -> Result<u8> {
@@ -77,6 +77,24 @@ fn inspected(entry: &Entry) -> Value {
             "AutoRemove": spec.remove,
             "LogConfig": { "Type": spec.log_driver, "Size": spec.log_size },
         },
-        "NetworkSettings": { "Ports": live.map(|live| live.ports.clone()).unwrap_or_default() },
+        "NetworkSettings": {
+            "Ports": live.map(|live| live.ports.clone()).unwrap_or_default(),
+            "Rules": live.filter(|live| live.started.is_some()).and_then(|_| rules(entry)),
+        },
     })
+}
+
+/// By which lines it is decided what the program reaches, as its monitor says; none if nothing is, or nobody says it.
+fn rules(entry: &Entry) -> Option<Value> {
+    let monitor = entry.monitor().ok()?;
+    let [mut deny, mut allow] = [Vec::new(), Vec::new()];
+    loop {
+        let request = Request::Rules { from: deny.len() + allow.len() };
+        let more = monitor.ask(&request).ok()?.ok()?.rules?;
+        if more.deny.is_empty() && more.allow.is_empty() {
+            return Some(json!({ "Allow": allow, "Deny": deny }));
+        }
+        deny.extend(more.deny);
+        allow.extend(more.allow);
+    }
 }

@@ -29,6 +29,7 @@ mod layers;
 mod listed;
 mod logs;
 mod network;
+mod network_allow;
 mod network_args;
 mod output;
 mod path_flag;

@@ -2,7 +2,7 @@
 
 use super::args::{NetworkCreate, NetworkInspect, NetworkLs, NetworkRm, NetworkVerb};
 use super::template::Template;
-use super::{args, elapsed, listed, output, store};
+use super::{args, elapsed, listed, network_allow, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::proxy::network::message::{self, Answer, Member, Next, Request};
@@ -28,8 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const OF_SLIRP4NETNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 0);
 
 pub(super) fn main(args: &args::Network) -> Result<u8> {
+    if let NetworkVerb::Allow(args) = &args.verb {
+        return network_allow::main(args);
+    }
     let networks = Networks::new(store::places()?);
     match &args.verb {
+        NetworkVerb::Allow(_) => Ok(0),
         NetworkVerb::Create(args) => create(&networks, args),
         NetworkVerb::Ls(args) => list(&networks, args),
         NetworkVerb::Inspect(args) => inspect(&networks, args),

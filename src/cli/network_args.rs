@@ -15,6 +15,8 @@ pub struct Network {
 pub enum NetworkVerb {
     /// Make a network, which lives while a sandbox is in it, and is there until it is removed
     Create(NetworkCreate),
+    /// Let a running sandbox reach more, until its run ends
+    Allow(NetworkAllow),
     /// List networks
     #[command(visible_alias = "list")]
     Ls(NetworkLs),
@@ -40,6 +42,17 @@ pub struct NetworkCreate {
     /// The name
     #[arg(value_name = "NAME", value_hint = ValueHint::Other)]
     pub name: String,
+}
+
+/// `sbx network allow`
+#[derive(Args, Debug)]
+pub struct NetworkAllow {
+    /// Name or id of the sandbox
+    #[arg(value_name = "SANDBOX", value_hint = ValueHint::Other)]
+    pub name: String,
+    /// What it is to reach, as a line of network.allow: a name, an address, a network or a word, with ports and a protocol
+    #[arg(required = true, value_name = "HOST[:PORTS][/PROTOCOL]", value_hint = ValueHint::Other)]
+    pub lines: Vec<String>,
 }
 
 /// `sbx network ls`

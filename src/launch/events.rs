@@ -81,6 +81,9 @@ pub trait Events {
     /// Servers inside are reached at these ports of the host, each with the number that it was asked for by: 0 stands for any.
     fn published(&mut self, _ports: &[(u16, &Published)]) {}
 
+    /// These lines of `network.allow` count from now on, besides those of the profile.
+    fn allowed(&mut self, _lines: &[String]) {}
+
     /// Whether what the rules on a private network refuse is to be recorded.
     fn wants_refusals(&self) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::netfilter::{self, Batch, HostAddresses, Refused, RefusedPacket};
-use crate::plan::{FORWARDER, NO_FILTER, Plan, RulePlan};
+use crate::plan::{FORWARDER, Later, NO_FILTER, Plan, RulePlan};
 use crate::proxy::names::ask::{Became, RefusedName, Wanted, Why};
 use crate::sys::{self, Waited};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,6 +23,10 @@ pub(super) struct PacketRules {
     changed: bool,
     /// The rules.
     plan: RulePlan,
+    /// The sandbox's own address in a network that it shares with others.
+    address: Option<Ipv4Addr>,
+    /// How often they were changed.
+    generation: u32,
 }
 
 impl PacketRules {
@@ -35,7 +39,7 @@ impl PacketRules {
         send(netfilter::table(&rules.rules, &rules.published, rules.peers.zip(address)))?;
         let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
-        Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone() })
+        Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone(), address, generation: 0 })
     }
 
     /// Descriptors that must stay open.
@@ -93,6 +97,39 @@ impl PacketRules {
             Why::Elsewhere => "addresses of names that are not in the Internet, or the host's own".to_owned(),
             Why::Unknown | Why::Denied => self.plan.refuses_name(&refused.name),
         }
+    }
+
+    /// Has these lines be allowed besides, from now on. `tcp` are the ports that Landlock holds the program to.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be: all is as it was.
+    pub fn allow(&mut self, lines: &[String], tcp: Option<&[u16]>) -> Result<Later> {
+        let later = self.plan.with(lines, tcp)?;
+        if later.added.is_empty() {
+            return Ok(later);
+        }
+        let (old, new) = (&self.plan.rules, &later.rules);
+        let peers = new.peers.zip(self.address);
+        let batch = netfilter::changed(old, &new.rules, self.generation + 1, &new.published, peers);
+        if !batch.is_one_step() {
+            return Err(Error::new("the rules are too long to be changed in one step")
+                .hint("start the sandbox anew with the line in its profile"));
+        }
+        batch.send(self.filter.as_fd()).map_err(|Refused { what, errno }| {
+            Error::new(format!(
+                "the kernel's packet filter does not take the rules, and all is as it was: {what}: {errno}"
+            ))
+            .hint("start the sandbox anew with the line in its profile")
+        })?;
+        self.generation += 1;
+        self.plan = later.rules.clone();
+        Ok(later)
+    }
+
+    /// The plan of the rules of now.
+    pub fn plan(&self) -> &RulePlan {
+        &self.plan
     }
 
     /// Has the rules refuse the addresses that the host has now; later, if they were read a moment ago.

@@ -41,6 +41,8 @@ pub struct Status {
     pub network_log: Option<NetworkLog>,
     /// What they have refused in all, for the receipt.
     pub refused: Option<Denials>,
+    /// Lines of `network.allow` that count since the program runs, each with the time.
+    pub allowed: Vec<Value>,
     /// Nobody has read what was last written to stderr: it is not waited for again.
     pub unread: bool,
     /// The record of the run, if it has one.
@@ -76,11 +78,6 @@ pub enum ReceiptTarget {
 }
 
 impl Told {
-    /// The text of the file, with the figures and refusals once they are known.
-    fn text(&self, used: Option<&Figures>, refused: Option<&Denials>) -> String {
-        with(json!(self.receipt), used, refused)
-    }
-
     fn write(&self, text: &str) -> sys::Result<()> {
         match &self.to {
             ReceiptTarget::Descriptor(fd) => sys::write_within(fd.as_fd(), text.as_bytes(), PATIENCE),
@@ -89,18 +86,21 @@ impl Told {
     }
 }
 
-/// A document with figures and refusals, if they are known.
-fn with(mut document: Value, used: Option<&Figures>, refused: Option<&Denials>) -> String {
-    if let Some(used) = used {
-        document["used"] = json!(used);
-    }
-    if let Some(refused) = refused {
-        document["refused"] = json!(refused);
-    }
-    format!("{document:#}\n")
-}
-
 impl Status {
+    /// A document with what is known besides by now: figures, refusals, and what was allowed while the program ran.
+    fn with(&self, mut document: Value, used: Option<&Figures>) -> String {
+        if let Some(used) = used {
+            document["used"] = json!(used);
+        }
+        if let Some(refused) = &self.refused {
+            document["refused"] = json!(refused);
+        }
+        if !self.allowed.is_empty() {
+            document["allowed_later"] = json!(self.allowed);
+        }
+        format!("{document:#}\n")
+    }
+
     /// Whether somebody sits at standard error, and reads what this process writes there.
     fn is_read(&self) -> bool {
         !self.quiet && self.waiting.is_none() && self.outputs.is_none() && sys::is_terminal(sys::STREAMS[2])
@@ -152,8 +152,8 @@ impl Status {
     fn finish_receipt(&mut self, used: Option<&Figures>) {
         let Some(told) = self.written.take() else { return };
         let text = match told.to {
-            ReceiptTarget::File(_) => told.text(used, self.refused.as_ref()),
-            ReceiptTarget::Descriptor(_) => with(json!({"version": 1}), used, self.refused.as_ref()),
+            ReceiptTarget::File(_) => self.with(json!(told.receipt), used),
+            ReceiptTarget::Descriptor(_) => self.with(json!({"version": 1}), used),
         };
         self.write_receipt(&told, &text);
     }
@@ -257,7 +257,7 @@ impl Events for Status {
             }
         }
         if let Some(told) = self.receipt.take() {
-            self.write_receipt(&told, &told.text(None, None));
+            self.write_receipt(&told, &self.with(json!(told.receipt), None));
             self.written = Some(told);
         }
         self.tell(&json!({"event": "started", "pid": pid}));
@@ -288,6 +288,18 @@ impl Events for Status {
         self.tell(&json!({"event": "note", "message": note}));
         if !self.quiet {
             self.print(&format!("sbx: note: {}\n", crate::error::printable(note)));
+        }
+    }
+
+    fn allowed(&mut self, lines: &[String]) {
+        let time = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+        self.tell(&json!({"event": "allowed", "time": time, "lines": lines}));
+        self.allowed.extend(lines.iter().map(|line| json!({"time": time, "line": line})));
+        if let Some(told) = self.written.take() {
+            if let ReceiptTarget::File(_) = told.to {
+                self.write_receipt(&told, &self.with(json!(told.receipt), None));
+            }
+            self.written = Some(told);
         }
     }
 
@@ -366,7 +378,7 @@ impl Events for Status {
     }
 
     fn exited(&mut self, outcome: &Outcome) {
-        if self.refused.is_some() {
+        if self.refused.is_some() || !self.allowed.is_empty() {
             self.finish_receipt(None);
         }
         let oom = self.used.as_ref().is_some_and(|used| used.oom_kills.unwrap_or(0) > 0);

@@ -129,6 +129,11 @@ impl Batch {
         self.0.push((what, message));
     }
 
+    /// Whether the messages take effect together.
+    pub fn is_one_step(&self) -> bool {
+        self.0.iter().map(|(_, message)| message.0.len()).sum::<usize>() <= AT_ONCE
+    }
+
     /// Sends the messages over a socket of nfnetlink that does not block, and waits for the kernel's answer.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub use log::{RefusedPacket, log_refused, logged};
 pub use message::{Batch, Refused};
 pub use names::let_through;
 pub use peers::{Peers, gateway};
-pub use table::{addresses, table};
+pub use table::{addresses, changed, table};
 
 use crate::spec::{Addresses, Service};
 use serde::Serialize;

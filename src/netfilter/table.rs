@@ -12,6 +12,10 @@ use super::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::Protocol;
 use std::net::Ipv4Addr;
 
+/// Types of messages.
+const DELETE_RULE: u16 = 8;
+const DELETE_SET: u16 = 11;
+
 /// Flags of a set: its elements are ranges.
 const INTERVAL: u32 = 4;
 
@@ -38,6 +42,56 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
         batch.add("a set of ranges", set(attached, family, INTERVAL, 2 + id));
     }
     // Sets before the chains: what a rule looks up must be complete when the first packet leaves.
+    let made = of_profile(rules, 0, 0, &mut batch);
+    // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
+    batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
+    batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
+    batch.add("a chain with a hook", hook(INPUT, Hook::Input));
+    for rule in incoming(published) {
+        batch.add("a rule by connection (nft_ct)", rule);
+    }
+    if let Some((Peers { subnet, let_in: true }, _)) = peers {
+        batch.add("a rule", peers::come_in(subnet));
+    }
+    outgoing(made, published, peers, &mut batch);
+    for rule in refusal() {
+        batch.add("a rule that rejects (nft_reject_inet)", rule);
+    }
+    batch
+}
+
+/// The messages that put rules in the place of those that the table has, in one step: no packet passes by a part of them. They are the
+/// `generation`th, from 1 on. Sets of lists of names that were there stay, with what is in them; so does what is let in.
+pub fn changed(
+    old: &[PacketRule],
+    new: &[PacketRule],
+    generation: u32,
+    published: &[PublishedInside],
+    peers: Option<(Peers, Ipv4Addr)>,
+) -> Batch {
+    let mut batch = Batch::default();
+    let mut message = Message::new(DELETE_RULE, 0);
+    message.text(1, TABLE).text(2, OUTPUT);
+    batch.add("removing rules", message);
+    for (index, rule) in old.iter().enumerate() {
+        for family in Family::BOTH {
+            if let PacketTarget::Addresses(addresses) = &rule.to
+                && family.of(addresses).ranges().len() > 1
+            {
+                let mut message = Message::new(DELETE_SET, 0);
+                message.text(1, TABLE).text(2, &of_rule(generation - 1, index, family));
+                batch.add("removing a set", message);
+            }
+        }
+    }
+    let lists = old.iter().filter(|rule| matches!(rule.to, PacketTarget::Names(_))).count();
+    let made = of_profile(new, u16::try_from(lists).unwrap_or(u16::MAX), generation, &mut batch);
+    outgoing(made, published, peers, &mut batch);
+    batch
+}
+
+/// The rules of the profile, with the sets that they need; of lists of names, with those from this one on.
+fn of_profile(rules: &[PacketRule], from: u16, generation: u32, batch: &mut Batch) -> Vec<Message> {
     let mut made = Vec::new();
     let mut begun = false;
     for (index, rule) in rules.iter().enumerate() {
@@ -46,18 +100,28 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
                 made.push(names::goes_on());
             }
             for family in Family::BOTH {
-                batch.add("a set of addresses with lifetimes", names::set(list, family));
+                if list >= from {
+                    batch.add("a set of addresses with lifetimes", names::set(list, family));
+                }
                 made.extend(names::rules(list, rule.service, family));
             }
             continue;
         }
         for family in Family::BOTH {
-            made.extend(packet_rule(index, rule, family, &mut batch));
+            made.extend(packet_rule(generation, index, rule, family, batch));
         }
     }
-    // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
-    batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
-    batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
+    made
+}
+
+/// The name of the set of a rule.
+fn of_rule(generation: u32, index: usize, family: Family) -> String {
+    let family = if family == Family::V4 { "v4" } else { "v6" };
+    if generation == 0 { format!("{family}-{index}") } else { format!("{family}-{generation}-{index}") }
+}
+
+/// Adds the rules on what leaves, those of the profile among them.
+fn outgoing(made: Vec<Message>, published: &[PublishedInside], peers: Option<(Peers, Ipv4Addr)>, batch: &mut Batch) {
     let mut always = always().into_iter();
     always.next().into_iter().for_each(|rule| batch.add("a rule", rule));
     if let Some((_, address)) = peers {
@@ -66,13 +130,6 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
     for rule in always {
         batch.add("a rule", rule);
     }
-    batch.add("a chain with a hook", hook(INPUT, Hook::Input));
-    for rule in incoming(published) {
-        batch.add("a rule by connection (nft_ct)", rule);
-    }
-    if let Some((Peers { subnet, let_in: true }, _)) = peers {
-        batch.add("a rule", peers::come_in(subnet));
-    }
     if !published.is_empty() {
         batch.add("a rule by connection (nft_ct)", answers());
     }
@@ -80,10 +137,6 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
         batch.add("a rule", rule);
     }
     batch.add("a rule", Rule::message(OUTPUT, |rule| rule.refuse()));
-    for rule in refusal() {
-        batch.add("a rule that rejects (nft_reject_inet)", rule);
-    }
-    batch
 }
 
 /// The rules before those of the profile.
@@ -147,7 +200,7 @@ fn refusal() -> [Message; 2] {
 }
 
 /// What a rule of the profile is for a family, with the set that it needs.
-fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batch) -> Vec<Message> {
+fn packet_rule(generation: u32, index: usize, rule: &PacketRule, family: Family, batch: &mut Batch) -> Vec<Message> {
     let (length, offset) = family.address();
     let [host, attached] = family.sets();
     let own;
@@ -160,7 +213,7 @@ fn packet_rule(index: usize, rule: &PacketRule, family: Family, batch: &mut Batc
             [] => return Vec::new(),
             [range] => (Some(*range), None),
             ranges => {
-                own = format!("{}-{index}", if family == Family::V4 { "v4" } else { "v6" });
+                own = of_rule(generation, index, family);
                 batch.add(
                     "a set of ranges",
                     set(&own, family, INTERVAL, 4 + 2 * index as u32 + u32::from(family == Family::V6)),
@@ -269,6 +322,10 @@ mod tests {
         let published = [PublishedInside { v6: true, service }];
         let named = [("192.0.2.9", 60), ("2001:db8::9", 3600), ("192.0.2.10", 61)]
             .map(|(address, lifetime)| (address.parse().unwrap(), Duration::from_secs(lifetime)));
+        let fewer_rules = [&rules[..2], &rules[3..]].concat();
+        let subnet = crate::spec::Subnet::around([10, 89, 0, 0].into(), 24);
+        let shared = (Peers { subnet, let_in: true }, [10, 89, 0, 2].into());
+        let more_rules = [&rules[..], &[rule(true, PacketTarget::Names(2))]].concat();
         let batches = [
             table(&rules, &published, None),
             addresses(&host),
@@ -276,7 +333,13 @@ mod tests {
             addresses(&fewer),
             let_through(&[0, 1], &named),
             let_through(&[1], &named[..2]),
+            changed(&rules, &fewer_rules, 1, &published, None),
+            changed(&fewer_rules, &rules, 2, &published, None),
+            changed(&rules, &more_rules, 3, &published, Some(shared)),
+            let_through(&[0, 2], &named),
         ];
+        // Two thousand ranges are too many for that.
+        assert!(batches[6].is_one_step() && !batches[7].is_one_step());
         let pid = crate::sys::fork(|| {
             let made = crate::sys::new_user_namespace().and_then(|()| crate::sys::new_network_namespace());
             let Ok(filter) = made.and_then(|()| crate::sys::netfilter_socket()) else { return 77 };

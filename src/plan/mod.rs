@@ -23,6 +23,7 @@ mod item;
 mod items;
 mod job_server;
 mod landlock;
+mod later;
 mod limits;
 mod lines;
 mod links;
@@ -77,6 +78,7 @@ pub use helpers::{
 pub use home::HomePlan;
 pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
+pub use later::Later;
 pub use limits::{CgroupPlan, LimitFile, limit_file};
 pub use links::directory_to_write;
 pub use lockdown::LockdownPlan;

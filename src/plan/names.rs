@@ -84,27 +84,15 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamePlan>>
         NamePlan { lists: Vec::new(), denied: Vec::new(), others: !internal, servers, shared: shared.is_some() };
     for rule in allow {
         let Some(name) = named(rule) else { continue };
-        let wrong = |why: &str| Error::new(format!("network.allow has {rule}, {why}")).origin(&rule.origin);
         if sandbox.name_servers == NameServers::None {
-            return Err(wrong("and network.dns is \"none\", so that nobody tells its addresses")
-                .hint("leave network.dns out, or name addresses in place of it"));
-        }
-        if ASKED_AT.iter().any(|port| rule.service.ports == Some((*port, *port))) {
-            return Err(wrong("and where rules have names, name servers are asked by sbx alone")
-                .hint("leave it out; a name server whose address network.allow has is asked by the program, too"));
+            return Err(Error::new(format!(
+                "network.allow has {rule}, and network.dns is \"none\", so that nobody tells its addresses"
+            ))
+            .origin(&rule.origin)
+            .hint("leave network.dns out, or name addresses in place of it"));
         }
         plan.others = false;
-        let full = plan.lists.len() == MOST_SERVICES;
-        match plan.lists.iter_mut().find(|list| list.service == rule.service) {
-            Some(list) => list.names.push(name),
-            None if full => {
-                return Err(wrong(&format!(
-                    "and there are names with more than {MOST_SERVICES} combinations of ports and protocols"
-                ))
-                .hint("write a range of ports, or leave the ports out"));
-            }
-            None => plan.lists.push(NameList { service: rule.service, names: vec![name] }),
-        }
+        plan.allow(rule, name)?;
     }
     for rule in &rules.deny {
         let Some(name) = named(rule) else { continue };
@@ -117,18 +105,48 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamePlan>>
         }
         plan.denied.push(name);
     }
-    let lines = plan.denied.len() + plan.lists.iter().map(|list| list.names.len()).sum::<usize>();
-    if lines > MOST {
-        return Err(Error::new(format!("network.allow and network.deny have more than {MOST} names")).hint(
-            "write names below one as `*.example.org`; or allow what is to be reached rather than deny all that is not",
-        ));
-    }
-    // Whoever reaches all of a class is not told where to by names.
-    let of_class = |rule: &NetworkRule| {
-        matches!(rule.to, Destination::Any | Destination::Class(AddressClass::Internet | AddressClass::Private))
-    };
-    plan.others |= allow.iter().any(of_class);
+    plan.bounded()?;
+    plan.others |= allow.iter().any(is_for_all_names);
     Ok(forwards(sandbox).then_some(plan))
+}
+
+/// Whether a line has all names answered: whoever reaches all of a class is not told where to by names.
+pub(super) fn is_for_all_names(rule: &NetworkRule) -> bool {
+    matches!(rule.to, Destination::Any | Destination::Class(AddressClass::Internet | AddressClass::Private))
+}
+
+impl NamePlan {
+    /// Has a name reached, for the service of its line. Gives the index of its list.
+    pub(super) fn allow(&mut self, rule: &NetworkRule, name: NamePattern) -> Result<usize> {
+        let wrong = |why: &str| Error::new(format!("network.allow has {rule}, {why}")).origin(&rule.origin);
+        if ASKED_AT.iter().any(|port| rule.service.ports == Some((*port, *port))) {
+            return Err(wrong("and where rules have names, name servers are asked by sbx alone")
+                .hint("leave it out; a name server whose address network.allow has is asked by the program, too"));
+        }
+        if let Some(at) = self.lists.iter().position(|list| list.service == rule.service) {
+            self.lists.iter_mut().skip(at).take(1).for_each(|list| list.names.push(name.clone()));
+            return Ok(at);
+        }
+        if self.lists.len() == MOST_SERVICES {
+            return Err(wrong(&format!(
+                "and there are names with more than {MOST_SERVICES} combinations of ports and protocols"
+            ))
+            .hint("write a range of ports, or leave the ports out"));
+        }
+        self.lists.push(NameList { service: rule.service, names: vec![name] });
+        Ok(self.lists.len() - 1)
+    }
+
+    /// Refuses too many names.
+    pub(super) fn bounded(&self) -> Result<()> {
+        let lines = self.denied.len() + self.lists.iter().map(|list| list.names.len()).sum::<usize>();
+        if lines <= MOST {
+            return Ok(());
+        }
+        Err(Error::new(format!("network.allow and network.deny have more than {MOST} names")).hint(
+            "write names below one as `*.example.org`; or allow what is to be reached rather than deny all that is not",
+        ))
+    }
 }
 
 /// The name servers that are asked.

@@ -14,8 +14,8 @@ use crate::host::{Facts, name_servers};
 use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
 use crate::proxy::names::rules::CANARY;
 use crate::spec::{
-    AddressClass, Addresses, Destination, Network, NetworkRule, Protocol, Published, Ranges, Sandbox, Service,
-    Transport,
+    AddressClass, Addresses, Destination, NameServers, Network, NetworkRule, Protocol, Published, Ranges, Sandbox,
+    Service, Subnet, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -35,6 +35,37 @@ pub struct RulePlan {
     /// What is decided by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<NamePlan>,
+    /// What the rules were made of.
+    #[serde(skip)]
+    pub(super) lines: RuleLines,
+}
+
+/// What rules are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct RuleLines {
+    pub(super) allow: Vec<NetworkRule>,
+    pub(super) deny: Vec<NetworkRule>,
+    /// The profile has no `network.allow`.
+    pub(super) by_default: bool,
+    /// The name servers that are asked by the program.
+    pub(super) servers: Vec<NetworkRule>,
+    /// The host's hosts(5).
+    pub(super) hosts: String,
+    /// Some lines had names at the start: no name server is asked but sbx's own.
+    pub(super) by_name: bool,
+    /// Nobody tells addresses of names: `network.dns` is "none".
+    pub(super) nameless: bool,
+    /// Other sandboxes in a network that is shared.
+    pub(super) shared: Option<SharedLine>,
+}
+
+/// A network that several sandboxes share, in which they reach each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SharedLine {
+    pub(super) name: String,
+    pub(super) subnet: Subnet,
+    /// Nothing else is reached.
+    pub(super) internal: bool,
 }
 
 /// What to do where the kernel has no packet filter.
@@ -58,7 +89,6 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         .origin(&sandbox.origins.of("network.mode", ""))
         .hint(NO_FILTER));
     }
-    let internet = [NetworkRule::internet()];
     let allow = sandbox.network_rules.allow.as_deref();
     let deny = &sandbox.network_rules.deny;
     if let Some((rule, by)) = allow.unwrap_or_default().iter().find_map(|rule| Some((rule, denied(rule, deny)?))) {
@@ -67,39 +97,63 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
             .hint(format!("leave it out, or take the other away: `\"!{by}\"` in network.deny")));
     }
     let names = names::plan(sandbox, facts)?;
-    let mut rules = Rules::default();
-    // A program can send these out by the network's interface (SO_BINDTODEVICE of socket(7)), and the network's helper would then reach
-    // the host's own: no line of the profile stands for them.
-    rules.refuse("loopback", PacketTarget::Addresses(Addresses::of_the_sender()));
-    if names.is_none() {
-        rules.servers(sandbox, facts);
-    }
-    rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
-    if let Some(named) = named {
-        rules.accept(
-            &format!("other sandboxes in the network `{}` ({})", named.name, named.subnet),
-            named::addresses(named.subnet),
-        );
-    }
-    // The order says what counts where addresses are of several kinds.
-    let allow = if named.is_some_and(|named| named.internal) { &[] } else { allow.unwrap_or(&internet) };
-    let hosts = facts.hosts.as_deref().unwrap_or_default();
-    rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, hosts)?))), true);
-    rules.refuse("host", PacketTarget::Host);
-    rules.refuse("metadata", PacketTarget::Addresses(AddressClass::Metadata.addresses()));
-    rules.add(allow.iter().filter_map(|rule| Some((rule, several(&rule.to)?))), true);
-    // The names of a network that sandboxes share are told whatever the rules are.
-    let by_name = names.is_some() && sandbox.network_rules.have_names();
-    if by_name {
-        rules.servers_of_others();
-    }
-    if by_name || allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
-        rules.refuse("networks that the host is attached to", PacketTarget::Attached);
-    }
-    rules.add(allow.iter().filter_map(|rule| Some((rule, class(&rule.to)?))), true);
-    rules.names(names.as_ref());
+    let internal = named.is_some_and(|named| named.internal);
+    let lines = RuleLines {
+        allow: match allow {
+            _ if internal => Vec::new(),
+            Some(allow) => allow.to_vec(),
+            None => vec![NetworkRule::internet()],
+        },
+        deny: deny.clone(),
+        by_default: allow.is_none(),
+        servers: if names.is_some() { Vec::new() } else { servers(sandbox, facts) },
+        hosts: facts.hosts.clone().unwrap_or_default(),
+        // The names of a network that sandboxes share are told whatever the rules are.
+        by_name: names.is_some() && sandbox.network_rules.have_names(),
+        nameless: sandbox.name_servers == NameServers::None,
+        shared: named.map(|named| SharedLine { name: named.name.clone(), subnet: named.subnet, internal }),
+    };
     let peers = named.map(|named| named::peers(sandbox, named.subnet));
-    Ok(Some(RulePlan { rules: rules.0, published: published(sandbox), peers, names }))
+    Ok(Some(RulePlan { rules: lines.rules(names.as_ref()), published: published(sandbox), peers, names, lines }))
+}
+
+impl RuleLines {
+    /// The rules, in their order.
+    pub(super) fn rules(&self, names: Option<&NamePlan>) -> Vec<PacketRule> {
+        let RuleLines { allow, deny, servers, hosts, by_name, shared, .. } = self;
+        let mut rules = Rules::default();
+        // A program can send these out by the network's interface (SO_BINDTODEVICE of socket(7)), and the network's helper would then reach
+        // the host's own: no line of the profile stands for them.
+        rules.refuse("loopback", PacketTarget::Addresses(Addresses::of_the_sender()));
+        // Name servers are asked whatever class their addresses are of.
+        rules.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, "")?))), true);
+        rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
+        if let Some(SharedLine { name, subnet, .. }) = shared {
+            rules.accept(&format!("other sandboxes in the network `{name}` ({subnet})"), named::addresses(*subnet));
+        }
+        // The order says what counts where addresses are of several kinds.
+        rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, hosts)?))), true);
+        rules.refuse("host", PacketTarget::Host);
+        rules.refuse("metadata", PacketTarget::Addresses(AddressClass::Metadata.addresses()));
+        rules.add(allow.iter().filter_map(|rule| Some((rule, several(&rule.to)?))), true);
+        if *by_name {
+            rules.servers_of_others();
+        }
+        let named = names.is_some_and(|names| !names.lists.is_empty());
+        if *by_name || named || allow.iter().any(|rule| matches!(rule.to, Destination::Class(_))) {
+            rules.refuse("networks that the host is attached to", PacketTarget::Attached);
+        }
+        rules.add(allow.iter().filter_map(|rule| Some((rule, class(&rule.to)?))), true);
+        rules.names(names);
+        rules.0
+    }
+}
+
+/// The name servers of the resolv.conf inside.
+fn servers(sandbox: &Sandbox, facts: &Facts) -> Vec<NetworkRule> {
+    let text = facts.resolv_conf.as_ref().map(|text| network::resolv_conf(sandbox, facts, text)).unwrap_or_default();
+    let service = Service { protocol: None, ports: Some((53, 53)) };
+    name_servers(&text).map(|server| NetworkRule::to_address(server, service)).collect()
 }
 
 /// The ports inside that are published, but at loopback, where a relay carries what comes.
@@ -126,7 +180,7 @@ fn published(sandbox: &Sandbox) -> Vec<PublishedInside> {
 }
 
 /// The line that refuses all that another one allows.
-fn denied<'a>(rule: &NetworkRule, deny: &'a [NetworkRule]) -> Option<&'a NetworkRule> {
+pub(super) fn denied<'a>(rule: &NetworkRule, deny: &'a [NetworkRule]) -> Option<&'a NetworkRule> {
     deny.iter().find(|other| {
         let covers = match (&other.to, &rule.to) {
             (Destination::Any, _) => true,
@@ -256,15 +310,6 @@ impl Rules {
             let what = format!("other name servers, at port {port}");
             self.0.push(PacketRule { accept: false, what, to: PacketTarget::Addresses(Addresses::all()), service });
         }
-    }
-
-    /// Adds rules for the name servers of the resolv.conf inside: they are asked whatever class their addresses are of.
-    fn servers(&mut self, sandbox: &Sandbox, facts: &Facts) {
-        let text =
-            facts.resolv_conf.as_ref().map(|text| network::resolv_conf(sandbox, facts, text)).unwrap_or_default();
-        let service = Service { protocol: None, ports: Some((53, 53)) };
-        let servers: Vec<_> = name_servers(&text).map(|server| NetworkRule::to_address(server, service)).collect();
-        self.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, "")?))), true);
     }
 }
 

@@ -29,7 +29,7 @@ pub use origin::{Origin, Origins};
 pub use parts::*;
 pub use path::within;
 pub use published::{Forwarded, Published, Transport};
-pub use rules::{Destination, NetworkRule, NetworkRules, Protocol, Service};
+pub use rules::{Destination, FORMS, NetworkRule, NetworkRules, Protocol, Service};
 pub use sandbox::Sandbox;
 pub use secrets::is_secret_variable;
 pub use services::{Services, SshAgent};

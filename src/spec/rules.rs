@@ -219,6 +219,10 @@ impl Destination {
     }
 }
 
+/// How a line is written, for who has written another one.
+pub const FORMS: &str = "write `internet`, `private:443`, `192.0.2.1:443/tcp`, `10.0.0.0/8`, `[2001:db8::]/32:80-90`, `example.org:443`, \
+                         `*.example.org`, or `:53/udp` for all addresses; words are internet, private, link-local, metadata, loopback and host";
+
 impl NetworkRules {
     /// Whether the profile says nothing of it.
     pub fn is_default(&self) -> bool {
@@ -232,6 +236,24 @@ impl NetworkRules {
 }
 
 impl NetworkRule {
+    /// Why a line of `network.allow` has no effect, and what to do instead; none if it has one.
+    pub fn has_no_effect(&self) -> Option<(String, &'static str)> {
+        match self.to {
+            Destination::Class(AddressClass::Loopback) => {
+                Some(("the host's loopback is not reached by rules".to_owned(), "name its ports in `network.forward`"))
+            }
+            Destination::Address(_) | Destination::Network(..)
+                if AddressClass::Loopback.addresses().covers(&self.to.addresses()) =>
+            {
+                Some((
+                    format!("`{self}` is loopback, which is the sandbox's own, and always reached there"),
+                    "leave it out",
+                ))
+            }
+            _ => None,
+        }
+    }
+
     /// The rule, with the line that it comes from.
     pub fn from(self, origin: Origin) -> NetworkRule {
         NetworkRule { origin, ..self }

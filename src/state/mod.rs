@@ -40,5 +40,5 @@ pub use name::check_name;
 pub use network::{Busy, Network, Networks, Seat, check_network_name};
 pub use place::Places;
 pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
-pub use request::{Answer, Change, Execution, LARGEST, LONGEST, Monitor, Request, Silence, Usage};
+pub use request::{Answer, Change, Execution, LARGEST, LONGEST, Monitor, Request, Rules, Silence, Usage};
 pub use store::Store;

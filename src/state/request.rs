@@ -34,6 +34,16 @@ pub enum Request {
         /// 0, 1 or 2; 3 is the file that is executed, in place of one that is found in the sandbox.
         number: usize,
     },
+    /// Let the program reach what these lines name, as in `network.allow`, from now on.
+    Allow {
+        /// The lines.
+        lines: Vec<String>,
+    },
+    /// Say by which lines it is decided what the program reaches: as many as fit, from one on.
+    Rules {
+        /// How many of them are known: first those of `network.deny`, then those of `network.allow`.
+        from: usize,
+    },
     /// Execute a further program: a file in memory with an [`Execution`] comes with this message. It is answered when that has ended; before that, with
     /// the master of its terminal if it is to have one.
     Exec,
@@ -140,12 +150,46 @@ pub struct Answer {
     pub terminal: bool,
     /// What is typed goes to the program.
     pub input: bool,
+    /// What is said of the rules on its network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Box<Rules>>,
+}
+
+/// What is said of the rules on a private network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rules {
+    /// What was done, a sentence for each part.
+    pub said: Vec<String>,
+    /// Lines of `network.deny`.
+    pub deny: Vec<String>,
+    /// Lines of `network.allow`.
+    pub allow: Vec<String>,
 }
 
 /// The longest text of an error, in characters: each may take six bytes of a message.
 const LONGEST_ERROR: usize = 500;
 
 impl Answer {
+    /// An answer that says this of rules.
+    pub fn of_rules(rules: Rules) -> Answer {
+        Answer { rules: Some(Box::new(rules)), ..Answer::default() }
+    }
+
+    /// An answer with as many of these lines, first those of `deny`, as fit, from one on.
+    pub fn of_lines([deny, allow]: &[Vec<String>; 2], from: usize) -> Answer {
+        // What stands around them takes less.
+        let mut room = LONGEST - 512;
+        let all = deny.iter().map(|line| (true, line)).chain(allow.iter().map(|line| (false, line)));
+        let mut rules = Rules::default();
+        for (denies, line) in all.skip(from) {
+            let Some(left) = room.checked_sub(line.len() + 3) else { break };
+            room = left;
+            if denies { &mut rules.deny } else { &mut rules.allow }.push(line.clone());
+        }
+        Answer::of_rules(rules)
+    }
+
     /// The message, which is no longer than [`LONGEST`].
     pub fn encode(&self) -> Vec<u8> {
         let error = self.error.as_ref().map(|error| error.chars().take(LONGEST_ERROR).collect());

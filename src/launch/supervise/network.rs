@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::launch::born::Born;
 use crate::launch::connections;
 use crate::launch::events::Events;
-use crate::launch::helpers;
+use crate::launch::helpers::{self, Helper};
 use crate::launch::inside_network::{self, Made};
 use crate::launch::named::Membership;
 use crate::launch::ports::Ports;
@@ -19,6 +19,9 @@ use crate::spec::Transport;
 use crate::sys::{self, Errno};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
+
+/// What is said where rules are asked about, and there are none.
+pub(super) const WITHOUT_RULES: &str = "it has no private network, whose rules alone say what is reached";
 
 /// What helpers get of the sandbox's network.
 pub(super) struct InsideNetwork {
@@ -174,6 +177,38 @@ impl Supervisor<'_> {
         if let Err(errno) = recorder.packets(rules, diag, at_the_end, status) {
             status.note(&format!("packets that are refused are not recorded any more: {errno}"));
         }
+    }
+
+    /// Has these lines of `network.allow` be allowed from now on. Gives a sentence for each.
+    pub(super) fn allow(&mut self, lines: &[String], status: &mut dyn Events) -> Result<Vec<String>> {
+        let Some(rules) = &mut self.rules else {
+            return Err(Error::new(WITHOUT_RULES).hint(
+                "start it with a network that has some: --net private, or --network NAME for one that sandboxes share",
+            ));
+        };
+        let landlock = self.sandbox.plan.lockdown.landlock.as_ref().ok();
+        let later = rules.allow(lines, landlock.and_then(|landlock| landlock.tcp.as_deref()))?;
+        if !later.added.is_empty() {
+            status.allowed(&later.added);
+        }
+        let names = later.names.iter().map(|(list, name)| (u16::try_from(*list).unwrap_or(u16::MAX), name.to_string()));
+        let all = later.all_names.then_some(Told::AllowAll);
+        let mut told: Vec<_> = Told::allow(&names.collect::<Vec<_>>()).chain(all).collect();
+        let says = |helper: &mut Helper, told: &Told| {
+            helper.say(told);
+            helper.filter_fd() >= 0
+        };
+        told.retain(|told| !self.helpers.iter_mut().any(|helper| says(helper, told)));
+        if !told.is_empty() {
+            return Err(Error::new("the process that answers names has ended, and no name is reached any more")
+                .hint("end the sandbox, and start it anew"));
+        }
+        let mut said = later.said;
+        if !later.added.is_empty() {
+            let line = later.rules.line_of_profile(&later.added);
+            said.push(format!("that holds until this run ends; for the next one, write into its profile: {line}"));
+        }
+        Ok(said)
     }
 
     /// The network's helper has ended: what leads to the outside is ended, too. Whoever waits for an answer gets an error.

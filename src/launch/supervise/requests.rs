@@ -1,6 +1,7 @@
 //! What other commands ask of the launcher of a sandbox with a record.
 
 use super::Supervisor;
+use super::network::WITHOUT_RULES;
 use crate::child::Session;
 use crate::error::{Error, Result};
 use crate::launch::attached::Joining;
@@ -11,7 +12,7 @@ use crate::plan::LimitFile;
 use crate::profile::schema;
 use crate::spec::limits::Value;
 use crate::spec::{Namespace, Origin};
-use crate::state::{Answer, Change, Request};
+use crate::state::{Answer, Change, LONGEST, Request, Rules};
 use crate::sys;
 use std::os::fd::AsFd;
 
@@ -84,6 +85,20 @@ impl Supervisor<'_> {
                     used = Some(usage::usage(sandbox.cgroup.as_ref(), own, sandbox.first.pid()));
                     None
                 }
+                Some(Request::Allow { lines }) => match self.allow(&lines, status) {
+                    Ok(said) => {
+                        control.answer(client, &bounded(said));
+                        continue;
+                    }
+                    Err(error) => Some(error),
+                },
+                Some(Request::Rules { from }) => match &self.rules {
+                    Some(rules) => {
+                        control.answer(client, &Answer::of_lines(&rules.plan().lines(), from));
+                        continue;
+                    }
+                    None => Some(Error::new(WITHOUT_RULES)),
+                },
                 Some(Request::Update { limits }) => self.update(&limits).err(),
                 None => Some(Error::new("this version of sbx does not know the request")),
             };
@@ -172,6 +187,16 @@ impl Supervisor<'_> {
         }
         self.control = Some(control);
     }
+}
+
+/// The answer that says this, with fewer words if it would be longer than one may be.
+fn bounded(said: Vec<String>) -> Answer {
+    let answer = Answer::of_rules(Rules { said, ..Rules::default() });
+    if answer.encode().len() <= LONGEST {
+        return answer;
+    }
+    let said = vec!["all of it is allowed from now on, until this run ends".to_owned()];
+    Answer::of_rules(Rules { said, ..Rules::default() })
 }
 
 /// The file of a limit that another command asks for.

@@ -6,8 +6,8 @@ use crate::profile::document::{Text, Value};
 use crate::profile::source::At;
 use crate::proxy::network::message::{MOST_NAMES, is_name};
 use crate::spec::{
-    AddressClass, Destination, Forwarded, HelperDeath, NameServers, NamedNetwork, Network, NetworkHelper, NetworkRule,
-    NetworkRules, PrivateNetwork, Published, Requirement,
+    AddressClass, Destination, FORMS, Forwarded, HelperDeath, NameServers, NamedNetwork, Network, NetworkHelper,
+    NetworkRule, NetworkRules, PrivateNetwork, Published, Requirement,
 };
 use crate::state::check_network_name;
 
@@ -202,25 +202,14 @@ impl<'a> Builder<'a> {
         let rule = match text.text.parse::<NetworkRule>() {
             Ok(rule) => rule.from(self.origin(text)),
             Err(why) => {
-                let help = "write `internet`, `private:443`, `192.0.2.1:443/tcp`, `10.0.0.0/8`, `[2001:db8::]/32:80-90`, `example.org:443`, \
-                            `*.example.org`, or `:53/udp` for all addresses; words are internet, private, link-local, metadata, loopback and host";
-                self.wrong(text, why, help);
+                self.wrong(text, why, FORMS);
                 return None;
             }
         };
-        let loopback = AddressClass::Loopback.addresses();
-        match rule.to {
-            // It is not reached, as the word says.
-            Destination::Class(AddressClass::Loopback) if key == "network.deny" => {}
-            Destination::Class(AddressClass::Loopback) => {
-                let help = "name its ports in `network.forward`";
-                self.wrong(text, "the host's loopback is not reached by rules".into(), help);
-            }
-            Destination::Address(_) | Destination::Network(..) if loopback.covers(&rule.to.addresses()) => {
-                let message = format!("`{rule}` is loopback, which is the sandbox's own, and always reached there");
-                self.wrong(text, message, "leave it out");
-            }
-            _ => {}
+        // It is not reached, as the word says.
+        let said = key == "network.deny" && rule.to == Destination::Class(AddressClass::Loopback);
+        if let Some((why, help)) = rule.has_no_effect().filter(|_| !said) {
+            self.wrong(text, why, help);
         }
         Some(rule)
     }

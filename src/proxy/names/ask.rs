@@ -71,6 +71,10 @@ pub enum Told {
     Tell,
     /// The launcher has done what it does about a refused name: that is answered.
     Decided(u32),
+    /// These names are allowed from now on, each for the list with this index.
+    Allow(Vec<(u16, String)>),
+    /// All names that are not denied are answered from now on.
+    AllowAll,
 }
 
 /// What became of an address.
@@ -93,6 +97,8 @@ mod first {
     pub const BECAME: u8 = 1;
     pub const TELL: u8 = 2;
     pub const DECIDED: u8 = 3;
+    pub const ALLOW: u8 = 4;
+    pub const ALLOW_ALL: u8 = 5;
 }
 
 impl Asked {
@@ -118,6 +124,13 @@ impl Asked {
 }
 
 impl Told {
+    /// Messages that say that these names are allowed, each for a list: no one of them is too long.
+    pub fn allow(names: &[(u16, String)]) -> impl Iterator<Item = Told> {
+        // Behind the first byte, each takes three bytes and its own.
+        const MOST: usize = (LONGEST - 1) / (3 + LONGEST_NAME);
+        names.chunks(MOST).map(|names| Told::Allow(names.to_vec()))
+    }
+
     /// The message.
     pub fn encode(&self) -> Vec<u8> {
         match self {
@@ -126,6 +139,17 @@ impl Told {
             }
             Told::Tell => vec![first::TELL],
             Told::Decided(number) => [&[first::DECIDED][..], &number.to_be_bytes()].concat(),
+            Told::Allow(names) => {
+                let mut bytes = vec![first::ALLOW];
+                for (list, name) in names {
+                    let name = name.as_bytes().get(..LONGEST_NAME).unwrap_or(name.as_bytes());
+                    bytes.extend(list.to_be_bytes());
+                    bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+                    bytes.extend(name);
+                }
+                bytes
+            }
+            Told::AllowAll => vec![first::ALLOW_ALL],
         }
     }
 
@@ -136,6 +160,16 @@ impl Told {
             (first::BECAME, rest) => Told::Became(rest.iter().copied().map(Became::decode).collect()),
             (first::TELL, []) => Told::Tell,
             (first::DECIDED, rest) => Told::Decided(u32::from_be_bytes(rest.try_into().ok()?)),
+            (first::ALLOW, mut rest) => {
+                let mut names = Vec::new();
+                while let [high, low, length, more @ ..] = rest {
+                    let (name, more) = more.split_at_checked(usize::from(*length))?;
+                    names.push((u16::from_be_bytes([*high, *low]), std::str::from_utf8(name).ok()?.to_owned()));
+                    rest = more;
+                }
+                rest.is_empty().then_some(Told::Allow(names))?
+            }
+            (first::ALLOW_ALL, []) => Told::AllowAll,
             _ => return None,
         })
     }
@@ -262,10 +296,19 @@ mod tests {
     #[test]
     fn what_is_said_is_read_again() {
         let became = vec![Became::Reached, Became::Refused, Became::Failed];
-        for told in [Told::Became(became), Told::Tell, Told::Decided(7)] {
+        let names = vec![(700, "*.a.example".to_owned()), (0, "x".repeat(LONGEST_NAME))];
+        for told in [Told::Became(became), Told::Tell, Told::Decided(7), Told::Allow(names), Told::AllowAll] {
             assert_eq!(Told::decode(&told.encode()), Some(told));
         }
-        for wrong in [&[][..], &[2, 0], &[3, 0, 0], &[9]] {
+        let many: Vec<_> = (0..100).map(|list| (list, "x".repeat(100))).collect();
+        let parts: Vec<_> = Told::allow(&many).collect();
+        assert!(parts.len() > 1 && parts.iter().all(|part| part.encode().len() <= LONGEST));
+        let read = parts.iter().flat_map(|part| match part {
+            Told::Allow(names) => names.clone(),
+            _ => Vec::new(),
+        });
+        assert_eq!(read.collect::<Vec<_>>(), many);
+        for wrong in [&[][..], &[2, 0], &[3, 0, 0], &[9], &[4, 0], &[4, 0, 0, 2, b'x'], &[5, 0]] {
             assert_eq!(Told::decode(wrong), None);
         }
     }

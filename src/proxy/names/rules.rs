@@ -44,14 +44,21 @@ impl Rules {
             match word.split_once(':')? {
                 ("server", address) => rules.servers.push(address.parse().ok()?),
                 ("deny", name) => rules.denied.push(name.parse().ok()?),
-                (list, name) => {
-                    let NamePattern { name, below } = name.parse().ok()?;
-                    let names = if below { &mut rules.below } else { &mut rules.exact };
-                    names.entry(name).or_default().insert(list.parse().ok()?);
-                }
+                (list, name) => rules.allow(list.parse().ok()?, name.parse().ok()?),
             }
         }
         Some(rules)
+    }
+
+    /// Has names be answered, for a list.
+    pub fn allow(&mut self, list: u16, NamePattern { name, below }: NamePattern) {
+        let names = if below { &mut self.below } else { &mut self.exact };
+        names.entry(name).or_default().insert(list);
+    }
+
+    /// Has all names be answered that are not denied.
+    pub fn allow_others(&mut self) {
+        self.others = true;
     }
 
     /// Whether a name, which is in small letters, is refused whatever is allowed.

@@ -140,6 +140,30 @@ impl Server {
         }
     }
 
+    /// Takes in what the launcher has allowed before now: who asks may know of it already.
+    fn learn(&mut self) {
+        let mut set = [Poll::read(self.filter.as_raw_fd())];
+        while sys::poll(&mut set, Some(0)).is_ok() && set.iter().any(|poll| poll.ready) && self.listen().is_some() {}
+        let allows = |told: &mut Told| matches!(told, Told::Allow(_) | Told::AllowAll);
+        let allowed: Vec<_> = self.said.extract_if(.., allows).collect();
+        allowed.into_iter().for_each(|told| self.allow(told));
+    }
+
+    /// Has names be answered.
+    fn allow(&mut self, told: Told) {
+        match told {
+            Told::Allow(names) => {
+                for (list, name) in names {
+                    if let Ok(name) = name.parse() {
+                        self.rules.allow(list, name);
+                    }
+                }
+            }
+            Told::AllowAll => self.rules.allow_others(),
+            _ => {}
+        }
+    }
+
     /// Does what the launcher has said.
     fn heed(&mut self) {
         for told in std::mem::take(&mut self.said) {
@@ -151,6 +175,7 @@ impl Server {
                         self.answer(held.from, &held.query.refused());
                     }
                 }
+                Told::Allow(_) | Told::AllowAll => self.allow(told),
                 // Nobody waits for it any more.
                 Told::Became(_) => {}
             }
@@ -227,6 +252,7 @@ impl Server {
             Came::Wrong(answer) => return self.answer(from, &answer),
             Came::Nothing => return self.answer(from, &[]),
         };
+        self.learn();
         // A name below the network's that nobody in it has may be another one: `dev` and `app` are top-level domains.
         if let Some(addresses) = self.of_peers(&query.name).filter(|addresses| !addresses.is_empty()) {
             return self.answer(from, &query.told(&addresses));
