@@ -111,6 +111,46 @@ fn who_refuses_the_others_is_not_reached_by_them() {
     assert_eq!(ran.out, "one\ntcp,web,80 timeout\nudp,web,80 timeout\nleft\n", "{ran:#?}");
 }
 
+/// Who is denied in part is neither reached nor let in by that part, by whatever protocol; the others are.
+#[test]
+fn whom_a_profile_denies_in_part_is_let_in_by_the_rest_alone() {
+    needs!();
+    let hears = r#"
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("0.0.0.0", 5000))
+print("serves", flush=True)
+while True:
+    data, (address, port) = sock.recvfrom(99)
+    print(address, port, flush=True)
+"#;
+    let sends = r#"
+import socket
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.connect(("10.89.0.2", 5000))
+for port in 53, 54, 4000:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((own.getsockname()[0], port))
+    sock.sendto(b"x", ("10.89.0.2", 5000))
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+sock.settimeout(0.2)
+try:
+    sock.sendto(bytes([8, 0, 0, 0, 0, 1, 0, 1]), ("10.89.0.2", 0))
+    print(sock.recv(99) and "echo", flush=True)
+except socket.timeout:
+    print("no echo", flush=True)
+"#;
+    let text = format!(
+        "cat >hears <<'E'\n{hears}\nE\ncat >sends <<'E'\n{sends}\nE\n\"$SBX\" network create --internal one; SERVER=$(cat hears); \
+         serves web --network one --set 'network.deny=[\"10.89.0.3\",\"10.89.0.4/udp\",\"10.89.0.0/28:53\",\"10.89.0.5/icmp\"]'; \
+         for n in 3 4 5 6; do \"$SBX\" -q --network one --ro sends -- python3 sends; done; \
+         n=0; until grep -q '10.89.0.6 4000' out-web || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; grep -v serves out-web; kill $sbx_web; wait"
+    );
+    let ran = run(&text);
+    let heard = ["10.89.0.5 54", "10.89.0.5 4000", "10.89.0.6 54", "10.89.0.6 4000"].join("\n");
+    assert_eq!(ran.out, format!("one\nno echo\necho\nno echo\necho\n{heard}\nleft\n"), "{ran:#?}");
+}
+
 #[test]
 fn an_internal_network_has_no_way_to_the_outside_not_even_by_names() {
     needs!();

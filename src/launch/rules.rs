@@ -36,7 +36,7 @@ impl PacketRules {
         // Watched before they are read: none is missed that comes between.
         let changes = sys::watch_addresses().map_err(host)?;
         let send = |batch: Batch| batch.send(filter.as_fd()).map_err(|refused| failed(refused, plan));
-        send(netfilter::table(&rules.rules, &rules.published, rules.peers.zip(address)))?;
+        send(netfilter::table(&rules.rules, &rules.published, rules.peers.as_ref().zip(address)))?;
         let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
         Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone(), address, generation: 0 })
@@ -88,7 +88,9 @@ impl PacketRules {
     /// The rule that refuses a packet, as a profile would say it.
     pub fn refuses_packet(&self, packet: &RefusedPacket) -> String {
         let (address, port) = packet.to;
-        self.plan.refuses(address, packet.known_protocol(), port, &self.known)
+        let sender = self.plan.peers.as_ref().zip(self.address);
+        let sender = sender.and_then(|(peers, own)| peers.refuses_sender(packet.from.0, own));
+        sender.unwrap_or_else(|| self.plan.refuses(address, packet.known_protocol(), port, &self.known))
     }
 
     /// The rule that refuses a name.
@@ -110,7 +112,7 @@ impl PacketRules {
             return Ok(later);
         }
         let (old, new) = (&self.plan.rules, &later.rules);
-        let peers = new.peers.zip(self.address);
+        let peers = new.peers.as_ref().zip(self.address);
         let batch = netfilter::changed(old, &new.rules, self.generation + 1, &new.published, peers);
         if !batch.is_one_step() {
             return Err(Error::new("the rules are too long to be changed in one step")

@@ -27,13 +27,22 @@ pub(super) fn protocols(service: Service) -> Vec<Option<Protocol>> {
 
 /// Goes on only for packets of a family that ask for a service by this protocol.
 pub(super) fn of_service(made: &mut Rule, family: Family, protocol: Option<Protocol>, service: Service) {
+    // The destination's port is the second number of the header of either protocol.
+    at_port(made, family, protocol, service, Value::Transport(2, 2));
+}
+
+/// Goes on only for packets of a family that come from a service by this protocol: what is sent back to their sender asks for it.
+pub(super) fn of_sender(made: &mut Rule, family: Family, protocol: Option<Protocol>, service: Service) {
+    at_port(made, family, protocol, service, Value::Transport(0, 2));
+}
+
+fn at_port(made: &mut Rule, family: Family, protocol: Option<Protocol>, service: Service, port: Value) {
     made.load(Value::Family).only(Compare::Equal, &[family as u8]);
     if let Some(protocol) = protocol {
         made.load(Value::Protocol).only(Compare::Equal, &[family.protocol(protocol)]);
     }
     if let Some((first, last)) = service.ports {
-        // The destination's port is the second number of the header of either protocol.
-        between(made.load(Value::Transport(2, 2)), &first.to_be_bytes(), &last.to_be_bytes());
+        between(made.load(port), &first.to_be_bytes(), &last.to_be_bytes());
     }
 }
 

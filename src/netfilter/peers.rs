@@ -3,19 +3,34 @@
 
 use super::chain::{self, Hook};
 use super::message::{Batch, CREATE, Message};
-use super::packets::{OUTPUT, between};
+use super::packets::{self, OUTPUT, between, protocols};
 use super::rule::{Compare, Family, Rule, Value};
-use crate::spec::Subnet;
+use super::{PacketRule, PacketTarget};
+use crate::spec::{Protocol, Subnet};
 use serde::Serialize;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Other sandboxes in a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Peers {
     /// The addresses of the network.
     pub subnet: Subnet,
     /// Whether what comes from there first is let in.
     pub let_in: bool,
+    /// What is not let in of that: rules that refuse packets, for addresses of the network. What could not be answered by them is dropped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<PacketRule>,
+}
+
+impl Peers {
+    /// What refuses a packet for the address that it comes from, in the sandbox with this one: see [`own`]. None if nothing does.
+    pub fn refuses_sender(&self, from: IpAddr, own: Ipv4Addr) -> Option<String> {
+        match from {
+            IpAddr::V4(from) if from == own => None,
+            IpAddr::V4(_) => Some(format!("packets from another address than the sandbox's own, {own}")),
+            IpAddr::V6(_) => Some("IPv6, of which a network that sandboxes share has no addresses".to_owned()),
+        }
+    }
 }
 
 /// Where the address of the sender is in the header of IPv4, and how long it is.
@@ -32,6 +47,40 @@ pub(super) fn own(address: Ipv4Addr) -> [Message; 2] {
         rule.load(Value::Family).only(Compare::Equal, &[Family::V6 as u8]).refuse();
     });
     [others, v6]
+}
+
+/// The rules that drop what others in the network send first and what could not be answered, since the profile denies whom the answer would
+/// go to: from the address and, where that is denied for some services alone, by the protocol and from the port.
+pub(super) fn kept_out(denied: &[PacketRule]) -> Vec<Message> {
+    let from = |rule: &PacketRule, protocol: Option<Protocol>, sender: &dyn Fn(&mut Rule)| {
+        Rule::message(chain::INPUT, |made| {
+            packets::of_sender(made, Family::V4, protocol, rule.service);
+            made.load(SENDER);
+            sender(made);
+            made.discard();
+        })
+    };
+    let mut messages = Vec::new();
+    for (rule, protocol) in denied.iter().flat_map(|rule| protocols(rule.service).into_iter().map(move |by| (rule, by)))
+    {
+        match &rule.to {
+            PacketTarget::Addresses(addresses) => {
+                let bytes = |address: u128| Family::V4.bytes(address);
+                let ranges = addresses.v4.ranges().iter();
+                messages.extend(
+                    ranges.map(|(first, last)| {
+                        from(rule, protocol, &|made| between(made, &bytes(*first), &bytes(*last)))
+                    }),
+                );
+            }
+            PacketTarget::Host => messages.push(from(rule, protocol, &|made| {
+                made.only_in(Family::V4.sets()[0]);
+            })),
+            // No line denies these of a network that sandboxes share.
+            PacketTarget::Attached | PacketTarget::Names(_) => {}
+        }
+    }
+    messages
 }
 
 /// The rule that lets packets of others in the network in.
@@ -80,4 +129,23 @@ pub fn gateway(bridge: u32) -> Batch {
         }),
     );
     batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_from_another_address_is_refused_for_that() {
+        let subnet: Subnet = "10.89.0.0/24".parse().unwrap();
+        let peers = Peers { subnet, let_in: true, denied: Vec::new() };
+        let own = Ipv4Addr::new(10, 89, 0, 4);
+        let why = |from: &str| peers.refuses_sender(from.parse().unwrap(), own);
+        assert_eq!(why("10.89.0.4"), None);
+        for other in ["10.89.0.5", "203.0.113.10", "127.0.0.1"] {
+            let rule = why(other).unwrap();
+            assert_eq!(rule, "packets from another address than the sandbox's own, 10.89.0.4", "{other}");
+        }
+        assert!(why("2001:db8::1").unwrap().starts_with("IPv6"));
+    }
 }

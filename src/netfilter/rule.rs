@@ -220,6 +220,11 @@ impl Rule {
         self.verdict(ACCEPT, None);
     }
 
+    /// Drops the packet, and tells nobody.
+    pub fn discard(&mut self) {
+        self.verdict(DROP, None);
+    }
+
     pub fn refuse(&mut self) {
         self.verdict(GOTO, Some(REFUSE));
     }

@@ -30,7 +30,7 @@ const LOOPBACK: [u8; 4] = 1u32.to_ne_bytes();
 ///
 /// No rule trusts connection tracking to tell what the program began: it can send packets from addresses that it does not have
 /// (IPV6_FREEBIND of ipv6(7)), and answer itself in another's name. Marks are trusted, since rules alone make them.
-pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<(Peers, Ipv4Addr)>) -> Batch {
+pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<(&Peers, Ipv4Addr)>) -> Batch {
     let mut batch = Batch::default();
     batch.add("the table", new_table());
     let mut message = Message::new(NEW_CHAIN, CREATE);
@@ -50,8 +50,10 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
     for rule in incoming(published) {
         batch.add("a rule by connection (nft_ct)", rule);
     }
-    if let Some((Peers { subnet, let_in: true }, _)) = peers {
-        batch.add("a rule", peers::come_in(subnet));
+    if let Some((Peers { subnet, let_in: true, denied }, _)) = peers {
+        for rule in peers::kept_out(denied).into_iter().chain([peers::come_in(*subnet)]) {
+            batch.add("a rule", rule);
+        }
     }
     outgoing(made, published, peers, &mut batch);
     for rule in refusal() {
@@ -67,7 +69,7 @@ pub fn changed(
     new: &[PacketRule],
     generation: u32,
     published: &[PublishedInside],
-    peers: Option<(Peers, Ipv4Addr)>,
+    peers: Option<(&Peers, Ipv4Addr)>,
 ) -> Batch {
     let mut batch = Batch::default();
     let mut message = Message::new(DELETE_RULE, 0);
@@ -121,7 +123,7 @@ fn of_rule(generation: u32, index: usize, family: Family) -> String {
 }
 
 /// Adds the rules on what leaves, those of the profile among them.
-fn outgoing(made: Vec<Message>, published: &[PublishedInside], peers: Option<(Peers, Ipv4Addr)>, batch: &mut Batch) {
+fn outgoing(made: Vec<Message>, published: &[PublishedInside], peers: Option<(&Peers, Ipv4Addr)>, batch: &mut Batch) {
     let mut always = always().into_iter();
     always.next().into_iter().for_each(|rule| batch.add("a rule", rule));
     if let Some((_, address)) = peers {
@@ -324,10 +326,17 @@ mod tests {
             .map(|(address, lifetime)| (address.parse().unwrap(), Duration::from_secs(lifetime)));
         let fewer_rules = [&rules[..2], &rules[3..]].concat();
         let subnet = crate::spec::Subnet::around([10, 89, 0, 0].into(), 24);
-        let shared = (Peers { subnet, let_in: true }, [10, 89, 0, 2].into());
+        let denied = |to, service: &str| {
+            let service = service.parse::<crate::spec::NetworkRule>().unwrap().service;
+            PacketRule { service, ..rule(false, to) }
+        };
+        let some = || PacketTarget::Addresses(Addresses::network([10, 89, 0, 8].into(), 30).unwrap_or_default());
+        let denied = vec![denied(some(), "/udp"), denied(some(), ":53-54"), denied(PacketTarget::Host, "/icmp")];
+        let peers = Peers { subnet, let_in: true, denied };
+        let shared = Some((&peers, [10, 89, 0, 2].into()));
         let more_rules = [&rules[..], &[rule(true, PacketTarget::Names(2))]].concat();
         let batches = [
-            table(&rules, &published, None),
+            table(&rules, &published, shared),
             addresses(&host),
             addresses(&host),
             addresses(&fewer),
@@ -335,7 +344,7 @@ mod tests {
             let_through(&[1], &named[..2]),
             changed(&rules, &fewer_rules, 1, &published, None),
             changed(&fewer_rules, &rules, 2, &published, None),
-            changed(&rules, &more_rules, 3, &published, Some(shared)),
+            changed(&rules, &more_rules, 3, &published, shared),
             let_through(&[0, 2], &named),
         ];
         // Two thousand ranges are too many for that.

@@ -5,8 +5,8 @@ use super::helpers::HelperSpec;
 use super::lines::{Lines, from};
 use crate::error::{Error, Result};
 use crate::host::{Facts, NamedFacts};
-use crate::netfilter::Peers;
-use crate::spec::{Addresses, Destination, HelperDeath, Network, NetworkRule, Origin, Sandbox, Service, Subnet};
+use crate::netfilter::{PacketRule, PacketTarget, Peers};
+use crate::spec::{Addresses, HelperDeath, Network, Origin, Sandbox, Service, Subnet};
 use crate::state::{self, Places};
 use crate::sys::Errno;
 use serde::Serialize;
@@ -104,18 +104,28 @@ pub(super) fn addresses(subnet: Subnet) -> Addresses {
     Addresses::network(subnet.first().into(), subnet.prefix()).unwrap_or_default()
 }
 
-/// What is let in of other sandboxes' in the network: all, unless the profile refuses them as a whole.
-pub(super) fn peers(sandbox: &Sandbox, subnet: Subnet) -> Peers {
+/// What is let in of other sandboxes' in the network: all but what rules for the network's addresses deny.
+pub(super) fn peers(subnet: Subnet, denied: Vec<PacketRule>) -> Peers {
     let all = addresses(subnet);
-    let denies = |rule: &NetworkRule| {
-        let covers = match &rule.to {
-            Destination::Any => true,
-            Destination::Name(_) => false,
-            to => to.addresses().covers(&all),
-        };
-        covers && rule.service == Service::default()
+    let whole = |rule: &PacketRule| match &rule.to {
+        PacketTarget::Addresses(addresses) => addresses.covers(&all) && rule.service == Service::default(),
+        _ => false,
     };
-    Peers { subnet, let_in: !sandbox.network_rules.deny.iter().any(denies) }
+    let let_in = !denied.iter().any(whole);
+    Peers { subnet, let_in, denied: if let_in { denied } else { Vec::new() } }
+}
+
+/// What of a rule is for addresses of the network; none if nothing is.
+pub(super) fn narrowed(to: PacketTarget, subnet: Subnet) -> Option<PacketTarget> {
+    match to {
+        PacketTarget::Addresses(all) => {
+            let here = all.within(&addresses(subnet));
+            (here != Addresses::default()).then_some(PacketTarget::Addresses(here))
+        }
+        PacketTarget::Host => Some(to),
+        // Its addresses are private ones, which the same line of a profile names.
+        PacketTarget::Attached | PacketTarget::Names(_) => None,
+    }
 }
 
 /// The error for a network that the kernel does not make.

@@ -4,6 +4,7 @@ use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
 use super::{CapabilityPlan, Carrier, Op, Placed, Plan, PortPlan, Writer};
+use crate::netfilter::Peers;
 use crate::proxy::{HOLDER, NAMES, RELAY};
 use crate::spec::{
     Descriptors, Destination, HelperDeath, Mechanism, NameServers, Namespace, Network, NetworkRule, Origin, Published,
@@ -276,10 +277,10 @@ impl ReceiptBuilder<'_> {
             }
         }
         if let Some(named) = named {
-            let denied =
-                self.plan.packet_rules.as_ref().and_then(|rules| rules.peers).is_some_and(|peers| !peers.let_in);
-            if !denied {
-                let peers = format!("other sandboxes in the network `{}`, and these reach this one", named.name);
+            let peers = self.plan.packet_rules.as_ref().and_then(|rules| rules.peers.as_ref());
+            if let Some(Peers { let_in: true, denied, .. }) = peers {
+                let but = if denied.is_empty() { "" } else { ", but for what network.deny refuses" };
+                let peers = format!("other sandboxes in the network `{}`, and these reach this one{but}", named.name);
                 self.full(Setting::Reached(peers), &named.origin, vec![filter()]);
             }
             self.full(Setting::OwnAddress, &named.origin, vec![filter()]);

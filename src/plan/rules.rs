@@ -113,7 +113,15 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         nameless: sandbox.name_servers == NameServers::None,
         shared: named.map(|named| SharedLine { name: named.name.clone(), subnet: named.subnet, internal }),
     };
-    let peers = named.map(|named| named::peers(sandbox, named.subnet));
+    let peers = named.map(|named| {
+        let mut denied = Rules::default();
+        let here = |rule: &NetworkRule| {
+            let targets = everything(&rule.to).into_iter();
+            targets.filter_map(|target| named::narrowed(target, named.subnet)).collect()
+        };
+        denied.add(deny.iter().map(|rule| (rule, here(rule))), false);
+        named::peers(named.subnet, denied.0)
+    });
     Ok(Some(RulePlan { rules: lines.rules(names.as_ref()), published: published(sandbox), peers, names, lines }))
 }
 
@@ -398,10 +406,13 @@ impl RulePlan {
             lines.add("reached", "who has connected to a published port, for the answers");
         }
         match &self.peers {
-            Some(Peers { subnet, let_in: true }) => {
-                lines.add("reached", format!("who has asked from {subnet}, for the answers"))
+            Some(Peers { subnet, let_in: true, denied }) => {
+                lines.add("reached", format!("who has asked from {subnet}, for the answers"));
+                for rule in denied {
+                    lines.add("refused", format!("what comes from there and could not be answered: {}", rule.what));
+                }
             }
-            Some(Peers { subnet, let_in: false }) => lines.add("refused", format!("what comes from {subnet}")),
+            Some(Peers { subnet, let_in: false, .. }) => lines.add("refused", format!("what comes from {subnet}")),
             None => {}
         }
         for rule in &self.rules {

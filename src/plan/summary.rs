@@ -3,6 +3,7 @@
 
 use super::lines::Lines;
 use super::{Extent, Op, Plan, Receipt};
+use crate::netfilter::Peers;
 use crate::spec::{NameServers, Namespace, Network, NetworkRule, NetworkRules, Root, SYSTEM, Sandbox, X11};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -180,13 +181,15 @@ fn list(paths: &[String]) -> String {
 /// What is reached from a network that sandboxes share.
 fn shared(sandbox: &Sandbox, plan: &Plan) -> String {
     let Some(named) = &plan.namespaces.named else { return String::new() };
-    let peers = plan.packet_rules.as_ref().and_then(|rules| rules.peers).is_some_and(|peers| peers.let_in);
+    let peers = plan.packet_rules.as_ref().and_then(|rules| rules.peers.as_ref());
     let others = match peers {
-        true => format!(
-            "one that it shares: it reaches the other sandboxes in `{}` ({}), and they reach it",
-            named.name, named.subnet
+        Some(Peers { let_in: true, denied, .. }) => format!(
+            "one that it shares: it reaches the other sandboxes in `{}` ({}), and they reach it{}",
+            named.name,
+            named.subnet,
+            if denied.is_empty() { "" } else { ", but for what network.deny refuses" }
         ),
-        false => format!("one that it shares, in which it is kept from the other sandboxes in `{}`", named.name),
+        _ => format!("one that it shares, in which it is kept from the other sandboxes in `{}`", named.name),
     };
     match named.helper {
         Some(_) => format!("{others}; outside, {}", reached(&sandbox.network_rules).trim_start_matches("its own: ")),

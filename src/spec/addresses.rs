@@ -100,6 +100,11 @@ impl Addresses {
         Addresses { v4: self.v4.without(&other.v4), v6: self.v6.without(&other.v6) }
     }
 
+    /// The addresses that are in another set, too.
+    pub fn within(&self, other: &Addresses) -> Addresses {
+        self.without(&self.without(other))
+    }
+
     /// Whether an address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
@@ -398,5 +403,8 @@ mod tests {
         let net = Addresses::network("10.1.2.3".parse().unwrap(), 24).unwrap();
         assert_eq!(net.v4.0, [(0x0a01_0200, 0x0a01_02ff)]);
         assert!(net.meets(&Addresses::all()) && !net.meets(&all));
+        let half = Addresses::network("10.1.2.128".parse().unwrap(), 25).unwrap();
+        assert_eq!(half.and(&all).within(&net), half);
+        assert_eq!(all.within(&net), Addresses::default());
     }
 }
