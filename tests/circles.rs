@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "limits",
             "mod",
             "mounts",
+            "names",
             "namespaces",
             "near",
             "nested",

@@ -300,6 +300,45 @@ fn what_a_private_network_reaches_is_what_the_profile_grants() {
     assert_eq!(private_network(&near, "", NEAR), ["held", "shared", "shared", "shared"]);
 }
 
+/// Probes of an allow-list by name.
+const BY_NAME: [&str; 2] = ["address-unasked", "other-name-server"];
+
+#[test]
+fn a_list_of_names_is_tried_by_addresses_that_no_name_was_asked_for() {
+    need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
+    let _alone = alone();
+    for (flags, outcomes) in [
+        (&["--set", "network.allow=[\"one.example:443\"]"][..], ["held", "held"]),
+        // All other addresses of the Internet are reached by that, but no name server that would tell those of the name.
+        (&["--set", "network.deny=[\"one.example\"]"], ["shared", "held"]),
+        (&["--set", "network.allow=[\"one.example\", \"0.0.0.0/0\", \"::/0\"]"], ["shared", "shared"]),
+        (&[], ["not-run", "not-run"]),
+    ] {
+        assert_eq!(private_network(flags, "", BY_NAME), outcomes, "{flags:?}");
+    }
+}
+
+/// What a self-test says of other sandboxes in a network that they share.
+fn shared_network(kind: &[&str], flags: &[&str], off: &str) -> String {
+    let place = Place::new();
+    place.run(&[&["network", "create", "one"], kind].concat()).ok();
+    let outcomes = selftest_with(&place, &[&["--network", "one"], flags].concat(), &[("SBX_GUARDS_OFF", off)]);
+    assert!(until(|| place.run(&["network", "rm", "one"]).status == Some(0)));
+    let failed = with(&outcomes, "failed");
+    assert!(failed.iter().all(|id| !off.is_empty() && id == "other-sandboxes"), "{:#?}", failures(&outcomes));
+    outcomes["other-sandboxes"].0.clone()
+}
+
+#[test]
+fn what_a_network_that_sandboxes_share_reaches_is_what_the_profile_grants() {
+    need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
+    let _alone = alone();
+    for kind in [&[][..], &["--internal"]] {
+        assert_eq!(shared_network(kind, &[], ""), "shared", "{kind:?}");
+        assert_eq!(shared_network(kind, &["--set", "network.deny=[\"private\"]"], ""), "held", "{kind:?}");
+    }
+}
+
 #[test]
 fn a_self_test_sees_that_landlock_holds_tcp() {
     need!(userns(), tun(), landlock(4), tools(&["pasta", "slirp4netns"]));
@@ -316,6 +355,11 @@ fn each_guard_of_a_private_network_that_is_left_out_is_seen() {
     need!(userns(), tun(), tools(&["pasta", "slirp4netns"]));
     let _alone = alone();
     assert_eq!(private_network(&[], "rules", NEAR), ["failed"; 4]);
+    let [unasked, servers] = private_network(&["--set", "network.allow=[\"one.example\"]"], "names", BY_NAME);
+    assert_eq!((unasked.as_str(), servers.as_str()), ("failed", "held"));
+    let denied = ["--set", "network.deny=[\"one.example\"]"];
+    assert_eq!(private_network(&denied, "name-servers", BY_NAME), ["shared", "failed"]);
+    assert_eq!(shared_network(&[], &["--set", "network.deny=[\"private\"]"], "peers"), "failed");
     let rights = ["packet-filter", "address-set", "raw-socket-6"];
     assert_eq!(private_network(&[], "filter,capabilities", rights), ["failed"; 3]);
     let flags = ["--set", "network.allow=[\":443/tcp\"]", "--set", "security.landlock_tcp=prefer"];

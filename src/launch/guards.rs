@@ -2,8 +2,9 @@
 //! programs that are built with the feature `guards-off`, for tests.
 
 use crate::child::{Guard, MountSource, Prepared, ProcCover, Session, StepAction};
+use crate::netfilter::PacketTarget;
 use crate::plan::{Attributes, Given, Op, Placed, Plan};
-use crate::spec::{Namespace, Origin};
+use crate::spec::{AddressClass, Namespace, Origin, Service};
 use crate::sys;
 use std::path::Path;
 
@@ -25,6 +26,22 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     }
     if off("rules") {
         plan.packet_rules = None;
+    }
+    if let Some(rules) = &mut plan.packet_rules {
+        let subnet = rules.peers.as_ref().map(|peers| peers.subnet);
+        let shared = |to: &PacketTarget| match (to, subnet) {
+            (PacketTarget::Addresses(to), Some(subnet)) => to.contains(subnet.first().into()),
+            _ => false,
+        };
+        rules.rules.retain(|rule| {
+            let of_servers = rule.service.ports.is_some_and(|(first, _)| first == 53 || first == 853);
+            let left_out = of_servers && off("name-servers") || shared(&rule.to) && off("peers");
+            rule.accept || !left_out
+        });
+        for rule in rules.rules.iter_mut().filter(|rule| matches!(rule.to, PacketTarget::Names(_)) && off("names")) {
+            rule.to = PacketTarget::Addresses(AddressClass::Internet.addresses());
+            rule.service = Service::default();
+        }
     }
     if off("uts") {
         plan.namespaces.hostname = None;

@@ -45,6 +45,13 @@ pub struct NamePlan {
     pub shared: bool,
 }
 
+impl NamePlan {
+    /// Whether the profile's rules have names, rather than that those of sandboxes in a network are told alone.
+    pub fn has_names(&self) -> bool {
+        !self.lists.is_empty() || !self.denied.is_empty()
+    }
+}
+
 /// Names that a service is reached at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NameList {

@@ -372,6 +372,12 @@ impl RulePlan {
         self.rules.iter().find(decides).is_some_and(|rule| rule.accept)
     }
 
+    /// Whether packets for a service at an address leave by other rules than those for names, on a host with these addresses.
+    pub fn lets_through(&self, address: IpAddr, service: Service, host: &HostAddresses) -> bool {
+        let decides = |rule: &&PacketRule| is_for(&rule.to, address, host) && rule.service.covers(service);
+        self.rules.iter().find(decides).is_some_and(|rule| rule.accept)
+    }
+
     /// The rule that has refused something for this service at an address, on a host with these addresses: rules that accept were not for it.
     pub fn refuses(&self, address: IpAddr, protocol: Option<Protocol>, port: u16, host: &HostAddresses) -> String {
         let ports = matches!(protocol, Some(Protocol::Tcp | Protocol::Udp)).then_some((port, port));

@@ -143,7 +143,13 @@ pub struct Granted {
     pub outside: bool,
     /// A network of the sandbox's own reaches the address at which clouds tell their secrets.
     pub metadata: bool,
-    /// What else of the near is reached from a network of the sandbox's own: `host`, `neighbours`, and the names of `near`.
+    /// The network is one that several sandboxes share.
+    pub shared_network: bool,
+    /// Addresses that other sandboxes may have in it.
+    pub peers: Vec<IpAddr>,
+    /// What is reached from a network of the sandbox's own is decided by names, too.
+    pub by_name: bool,
+    /// What else is reached from a network of the sandbox's own: `host`, `neighbours`, and the names of `near` and of `destinations`.
     pub reached: Vec<String>,
     /// The ports that Landlock lets TCP connections go to; none if it does not hold them.
     pub tcp: Option<Vec<u16>>,

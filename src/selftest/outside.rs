@@ -11,10 +11,12 @@ use crate::netfilter::HostAddresses;
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan, RulePlan};
 use crate::spec::{
-    BusPolicy, Changes, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Sandbox, Tty, Wayland, X11,
+    BusPolicy, Changes, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Protocol, Sandbox, Service,
+    Subnet, Tty, Wayland, X11,
 };
 use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
@@ -212,13 +214,18 @@ fn granted(sandbox: &Sandbox, plan: &Plan, outside: &Outside) -> Granted {
         })
     };
     let rules = plan.packet_rules.as_ref();
+    let peers = rules.and_then(|rules| rules.peers.as_ref()).map(|peers| last_machines(peers.subnet));
+    let peers = peers.unwrap_or_default();
     let host = HostAddresses::of(&outside.networks, &sys::routes().unwrap_or_default());
     Granted {
         shared: sandbox.namespaces.share.keys().map(|namespace| namespace.word().to_owned()).collect(),
         network: sandbox.network == Network::Host,
         outside: matches!(sandbox.network, Network::Host | Network::Joined(_)) || plan.network_helper().is_some(),
         metadata: rules.is_some_and(|rules| rules.reaches([169, 254, 169, 254].into(), &host)),
-        reached: rules.map(|rules| reached(rules, outside, &host)).unwrap_or_default(),
+        shared_network: plan.namespaces.named.is_some(),
+        by_name: rules.and_then(|rules| rules.names.as_ref()).is_some_and(|names| names.has_names()),
+        reached: rules.map(|rules| reached(rules, outside, &peers, &host)).unwrap_or_default(),
+        peers,
         tcp: plan.lockdown.landlock.as_ref().ok().and_then(|landlock| landlock.tcp.clone()),
         nested: plan.namespaces.nested,
         mounts: plan.namespaces.mounts,
@@ -254,13 +261,24 @@ fn granted(sandbox: &Sandbox, plan: &Plan, outside: &Outside) -> Granted {
     }
 }
 
-/// What is near the host and reached under these rules, by the names of the probes.
-fn reached(rules: &RulePlan, outside: &Outside, host: &HostAddresses) -> Vec<String> {
+/// The last addresses of a network that sandboxes share: those that are given out last.
+fn last_machines(subnet: Subnet) -> Vec<IpAddr> {
+    let numbers = (1..=subnet.machines()).rev().take(2);
+    numbers.filter_map(|number| subnet.machine(number)).map(IpAddr::from).collect()
+}
+
+/// What is reached under these rules of what the probes send to, by its names.
+fn reached(rules: &RulePlan, outside: &Outside, peers: &[IpAddr], host: &HostAddresses) -> Vec<String> {
     let own = outside.networks.iter().map(|(address, _)| ("host", *address));
     let neighbours = outside.neighbours.iter().map(|address| ("neighbours", *address));
     let all = own.chain(neighbours).chain(probes::near());
     let all = all.filter(|(_, address)| rules.reaches(*address, host));
-    let mut names: Vec<_> = all.map(|(name, _)| name.to_owned()).collect();
+    let datagrams = |port: u16| Service { protocol: Some(Protocol::Udp), ports: Some((port, port)) };
+    let sent = probes::destinations(peers).into_iter();
+    let sent = sent.filter(|(_, address, port)| rules.lets_through(*address, datagrams(*port), host));
+    let names = all.map(|(name, _)| name).chain(sent.map(|(name, ..)| name));
+    let mut names: Vec<_> = names.map(str::to_owned).collect();
+    names.sort();
     names.dedup();
     names
 }

@@ -10,6 +10,7 @@ mod ipc;
 mod kernel;
 mod limits;
 mod mounts;
+mod names;
 mod namespaces;
 mod near;
 mod nested;
@@ -26,6 +27,7 @@ pub(super) use desktop::SOCKETS;
 pub(super) use files::{DENIED, HANDED, INNER, LEFT, LINK_LEFT, MASKED, OVERLAY, OVERLAY_THROUGH, RO, RW, SECRET};
 pub(super) use host_files::STARTED;
 pub(super) use kernel::{CALLS, Call};
+pub(super) use names::destinations;
 pub(super) use near::addresses as near;
 pub(super) use proc::KERNEL_FILES;
 pub(super) use services::{GIT, secret_lines};
@@ -60,9 +62,10 @@ fn by_network(granted: &Granted) -> Option<&'static str> {
     granted.network.then_some("network.mode is host")
 }
 
-/// For [`Probe::granted`]: there is a way to the outside.
+/// For [`Probe::granted`]: there is a way to the outside, or to other sandboxes.
 fn by_outside(granted: &Granted) -> Option<&'static str> {
-    by_network(granted).or_else(|| granted.outside.then_some("network.mode is private"))
+    let shared = || granted.shared_network.then_some("network.mode is net:NAME");
+    by_network(granted).or_else(shared).or_else(|| granted.outside.then_some("network.mode is private"))
 }
 
 /// For [`Probe::granted`]: the host's System V objects and message queues are shared.
@@ -94,6 +97,7 @@ pub(super) const GROUPS: &[(&str, &[Probe])] = &[
     ("ipc and keys", ipc::PROBES),
     ("network", network::PROBES),
     ("near the host", near::PROBES),
+    ("names and shared networks", names::PROBES),
     ("desktop and services", desktop::PROBES),
     ("services of the user's own", services::PROBES),
     ("sound", sound::PROBES),

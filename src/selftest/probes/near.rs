@@ -118,7 +118,7 @@ fn reached(granted: &Granted, name: &str) -> Option<&'static str> {
 }
 
 /// Whether a packet leaves for an address: an empty one, by UDP. What a rule refuses is an error of the call that sends it.
-fn sends(facts: &Facts, to: SocketAddr) -> Verdict {
+pub(super) fn sends(facts: &Facts, to: SocketAddr) -> Verdict {
     let is_own = || !to.ip().is_multicast() && UdpSocket::bind((to.ip(), 0)).is_ok();
     if facts.granted.outside && !facts.granted.network && is_own() {
         return not_run(format!("{} is the sandbox's own address inside", to.ip()));
