@@ -6,6 +6,7 @@
 //! client   a program that asks by TCP
 //! upstream a question that a name server is asked
 //! message  questions and answers, and what passes of them
+//! through  addresses that packets are let through to, for which the launcher is not asked again
 //! rules    which names are answered
 //! refused  names that are refused, while the launcher looks who has asked
 //! notes    what the user is told
@@ -21,6 +22,7 @@ mod notes;
 mod refused;
 pub mod rules;
 mod server;
+mod through;
 mod upstream;
 
 pub use notes::names_note;

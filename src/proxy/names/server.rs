@@ -7,6 +7,7 @@ use super::message::{self, Answer, Came, Query, Sent};
 use super::notes::reason;
 use super::refused::RefusedNames;
 use super::rules::{Decision, Rules};
+use super::through::Through;
 use super::upstream::Upstream;
 use crate::proxy::network::message::{MOST_ADDRESSES, decode};
 use crate::sys::{self, Poll, PollSet};
@@ -23,6 +24,9 @@ const MOST_CLIENTS: usize = 32;
 
 /// Questions that are taken from a socket before others get their turn.
 const TURN: usize = 32;
+
+/// Milliseconds without a question after which the process is at rest.
+const QUIET: i32 = 1000;
 
 /// Bytes that are read at once: the longest message.
 const BUFFER: usize = 16 * 1024;
@@ -47,6 +51,7 @@ pub(super) struct Server {
     udp: UdpSocket,
     tcp: TcpListener,
     rules: Rules,
+    through: Through,
     pending: Vec<Pending>,
     clients: Vec<Client>,
     /// The socket by which the names of others in a network are asked for; none if there is none, or who answers has ended.
@@ -71,7 +76,22 @@ impl Server {
     ) -> Server {
         let (pending, clients) = (Vec::new(), Vec::new());
         let (random, said) = (RandomState::new(), Vec::new());
-        Server { launcher, filter, udp, tcp, rules, pending, clients, peers, counted: 0, random, refused: None, said }
+        let through = Through::default();
+        Server {
+            launcher,
+            filter,
+            udp,
+            tcp,
+            rules,
+            through,
+            pending,
+            clients,
+            peers,
+            counted: 0,
+            random,
+            refused: None,
+            said,
+        }
     }
 
     /// Answers until the launcher has ended.
@@ -98,7 +118,16 @@ impl Server {
             set.add(Poll::read(if self.clients.len() < MOST_CLIENTS { self.tcp.as_raw_fd() } else { -1 }));
             self.pending.iter().for_each(|pending| set.add(pending.upstream.wants()));
             self.clients.iter().for_each(|client| set.add(client.wants()));
-            set.wait(self.patience())?;
+            match self.patience() {
+                // Nobody waits for anything. The program's code is let go once there has been nothing for some time.
+                None => {
+                    set.wait(Some(QUIET))?;
+                    if !set.is_any_ready() {
+                        set.wait_at_rest(None)?;
+                    }
+                }
+                patience => set.wait(patience)?,
+            }
             if set.is_ready(0) || (set.is_ready(1) && self.listen().is_none()) {
                 return Ok(());
             }
@@ -360,7 +389,14 @@ impl Server {
             return Some(query.answered(answer, &[], udp));
         }
         let wanted = Wanted { lists: lists.to_vec(), addresses: addresses.clone() };
-        let became = self.became(wanted).filter(|became| became.len() == addresses.len());
+        let now = Instant::now();
+        let became = if self.through.has(&wanted, now) {
+            Some(vec![Became::Reached; addresses.len()])
+        } else {
+            let became = self.became(Through::with_spare(&wanted)).filter(|became| became.len() == addresses.len());
+            self.through.add(&wanted, became.as_deref().unwrap_or_default(), now);
+            became
+        };
         let Some(became) = became.filter(|became| !became.contains(&Became::Failed)) else {
             self.tell(reason::FILTER);
             return Some(query.failed());

@@ -36,6 +36,11 @@ impl PollSet {
         self.waited(result)
     }
 
+    /// Whether an event happened on any of the descriptors.
+    pub fn is_any_ready(&self) -> bool {
+        self.raw.iter().any(|raw| raw.revents != 0)
+    }
+
     fn waited(&mut self, result: Result<()>) -> Result<()> {
         match result {
             Err(Errno(libc::EINTR)) => {
