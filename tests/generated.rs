@@ -1087,14 +1087,15 @@ and in a line of JSON each, at the end of the file that
 names, or at a descriptor if that is a number:
 .EX
 {"time":"2026-01-01T12:00:00.000Z","protocol":"dns","name":"example.org","type":"A","pid":4250,"program":"curl","rule":"not in network.allow"}
-{"time":"2026-01-01T12:00:00.200Z","protocol":"tcp","address":"10.0.0.7","port":443,"rule":"10.0.0.0/8"}
+{"time":"2026-01-01T12:00:00.200Z","protocol":"tcp","address":"10.0.0.7","port":443,"pid":4250,"program":"curl","rule":"10.0.0.0/8"}
 .EE
 .PP
-The name, or the address and the port, and the rule are exact. Who was refused is known for names: the process that holds the socket, by its number in the
+The name, or the address and the port, and the rule are exact. Who was refused is known for names and connections of TCP: the process that holds the socket, by its number in the
 caller's pid namespace and by what it calls itself
 .RB ( comm
 of proc(5)), unless it has ended by then, hides among thousands of processes and descriptors, or shares the socket with others of the sandbox. For UDP, it is the process that still has
-the socket a moment later. For TCP and ICMP it is not known, since the kernel has ended the connection by then: a program that connects to a name is told by the name that it was refused.
+the socket a moment later. For ICMP it is not known. While refusals are recorded, sbx itself answers the first 50 connections of each family in a second, once it knows whose they are; the kernel answers
+others, and all where it does not count packets (nft_limit), so that who was refused is not known of these.
 .PP
 A program may have as much refused as it likes. 100 refusals in a second are recorded, 200 after a pause, and 100,000 in all; others are only counted
 .RB ( only_counted ", " only\-counted ),

@@ -69,12 +69,12 @@ fn what_is_refused_is_written_with_who_was_refused_and_by_which_rule() {
     let first = [
         name("two.example", "A", unnamed),
         name("two.example", "AAAA", unnamed),
-        packet("tcp", "10.9.9.9", 81, "10.9.0.0/16"),
+        by(packet("tcp", "10.9.9.9", 81, "10.9.0.0/16")),
         // The socket is there a moment later.
         by(packet("udp", "10.9.9.9", 9999, "10.9.0.0/16")),
-        packet("tcp", "2001:db8:f::20", 80, unnamed),
+        by(packet("tcp", "2001:db8:f::20", 80, unnamed)),
         json!({"protocol": "icmp", "address": "203.0.113.20", "rule": unnamed}),
-        packet("tcp", "169.254.169.254", 80, "metadata"),
+        by(packet("tcp", "169.254.169.254", 80, "metadata")),
     ];
     let then = [name("a.two.example", "TXT", "*.two.example"), name("three.example", "MX", unnamed)];
     let mut lines = told.lines("log");
@@ -131,11 +131,12 @@ fn somebody_at_a_terminal_is_told_in_one_line() {
     };
     let allow = "--set \"network.allow=[\\\"one.example\\\"]\"";
     let text = shown(allow, "name,two.example,80 name,two.example,80 tcp,10.9.9.9,81 tcp,10.9.9.9,82 tcp,10.9.9.9,83");
-    let line = "sbx: network: 4 destinations refused (two.example by python3, 10.9.9.9:81/tcp, 10.9.9.9:82/tcp, ...); --network-log FILE has all";
+    let line = "sbx: network: 4 destinations refused (two.example by python3, 10.9.9.9:81/tcp by python3, 10.9.9.9:82/tcp by python3, ...); --network-log FILE has all";
     assert_eq!(text.matches("sbx: network:").count(), 1, "{text}");
     assert!(text.contains(line), "{text}");
     let text = shown("--network-log ~/log", "tcp,10.9.9.9,81");
-    let line = format!("1 destination refused (10.9.9.9:81/tcp); {} has all", place.home().join("log").display());
+    let line =
+        format!("1 destination refused (10.9.9.9:81/tcp by python3); {} has all", place.home().join("log").display());
     assert!(text.contains(&line), "{text}");
     for (flags, addresses) in [("-q", "tcp,10.9.9.9,81"), ("", "tcp,203.0.113.10,80")] {
         let text = shown(flags, addresses);
@@ -251,4 +252,29 @@ fn a_full_disk_at_the_log_is_told_at_the_end_and_the_program_goes_on() {
     );
     assert!(told.ran.err.contains(&note), "{note}: {:?}", told.ran);
     assert!(told.ran.err.contains("network log: descriptor 7: 2 of 2 refusals could not be written"), "{:?}", told.ran);
+}
+
+/// Some hundred connections at once: the first ones are answered by sbx, and all others by the kernel.
+#[test]
+fn each_connection_is_refused_at_once_however_many_there_are() {
+    need!(userns(), programs(), tun());
+    let program = "import errno, socket, threading, time
+found, began = [], time.monotonic()
+def one(family, address):
+    for port in range(1, 41):
+        sock = socket.socket(family, socket.SOCK_STREAM); sock.settimeout(20)
+        found.append(sock.connect_ex((address, port)))
+threads = [threading.Thread(target=one, args=what) for what in [(socket.AF_INET, \"10.9.9.9\"), (socket.AF_INET6, \"fd99::9\")] * 5]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+print(len(found), found.count(errno.ECONNREFUSED))
+# Nothing of it keeps what is allowed from being reached, and nothing refuses it.
+print(socket.create_connection((\"203.0.113.10\", 80), 10).recv(100))";
+    let told = told(&format!("$RUN --network-log ~/log --receipt ~/receipt -- python3 -c '{program}'"));
+    assert_eq!(told.ran.out, "400 400\nb'203.0.113.10 from 198.51.100.2\\n'\n", "{:?}", told.ran);
+    let refused = &told.json("receipt")["refused"];
+    assert!(refused["count"].as_u64().unwrap() >= 400, "{refused}");
+    let lines = told.lines("log");
+    // As many as the kernel leaves to sbx at once: by whom is known, and they are reset in time.
+    let known = lines.iter().filter(|line| line["program"] == "python3").count();
+    assert!(known >= 10, "{known} of {}: {refused}", lines.len());
 }

@@ -166,6 +166,7 @@ mod tests {
             to: ("2001:db8::1".parse().unwrap(), 80),
             protocol,
             kind: 0,
+            sequence: 0,
         };
         let text = |protocol| Denial::of_packet(&packet(protocol), None, String::new()).target().to_string();
         assert_eq!(

@@ -73,8 +73,13 @@ mod tests {
     use crate::netfilter::RefusedPacket;
 
     fn packet(port: u16) -> Denial {
-        let packet =
-            RefusedPacket { from: ([192, 0, 2, 1].into(), 9), to: ([192, 0, 2, 2].into(), port), protocol: 6, kind: 0 };
+        let packet = RefusedPacket {
+            from: ([192, 0, 2, 1].into(), 9),
+            to: ([192, 0, 2, 2].into(), port),
+            protocol: 6,
+            kind: 0,
+            sequence: 0,
+        };
         Denial::of_packet(&packet, None, "r".into())
     }
 

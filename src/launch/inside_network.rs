@@ -17,6 +17,8 @@ pub(super) enum Made {
     Diag,
     /// A socket by which the packet filter tells of packets.
     Log,
+    /// A socket that sends whole packets, of IPv6 or of IPv4.
+    Raw { v6: bool },
     /// A directory in memory that nobody else sees.
     Directory,
 }
@@ -84,6 +86,7 @@ impl Made {
             }
             Made::Diag => sys::diag_socket(),
             Made::Log => sys::netfilter_socket(),
+            Made::Raw { v6 } => sys::raw_socket(v6),
             Made::Directory => {
                 sys::new_mount_namespace()?;
                 // The owner is the first id inside; the caller's is one of those that are mapped.

@@ -85,6 +85,12 @@ impl PacketRules {
         netfilter::log_refused(self.filter.as_fd(), socket)
     }
 
+    /// Has the kernel tell this socket of first packets of connections of TCP that are refused, and leave the answer to who has it;
+    /// with `v6`, those of IPv6, too.
+    pub fn log_unanswered(&self, socket: BorrowedFd<'_>, v6: bool) -> std::result::Result<(), Refused> {
+        netfilter::log_unanswered(self.filter.as_fd(), socket, v6)
+    }
+
     /// The rule that refuses a packet, as a profile would say it.
     pub fn refuses_packet(&self, packet: &RefusedPacket) -> String {
         let (address, port) = packet.to;

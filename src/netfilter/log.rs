@@ -2,14 +2,23 @@
 //! of linux/netfilter/nfnetlink_log.h.
 
 use super::message::{self, Batch, Message, Refused};
-use super::rule::{REFUSE, Rule};
+use super::rule::{Compare, Family, REFUSE, Rule, Value};
 use crate::spec::Protocol;
 use crate::sys::{self, Errno};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
-/// The group that packets are told to: the sandbox's network has no other.
-const GROUP: u16 = 0;
+/// The groups that packets are told to: those that the kernel has answered, and those that it has not.
+const ANSWERED: u16 = 0;
+const UNANSWERED: u16 = 1;
+
+/// How many packets of each family are left unanswered in a second, and at once: for those, the launcher looks who has sent them, and answers.
+const EACH_SECOND: u64 = 50;
+const AT_ONCE: u32 = 50;
+
+/// Flags of TCP: those of a connection's first packet.
+const SYN: u8 = 2;
+const ACK: u8 = 16;
 
 /// Messages, and commands to a group.
 const PACKET: u16 = 0;
@@ -41,6 +50,8 @@ pub struct RefusedPacket {
     pub protocol: u8,
     /// The type of a message of ICMP.
     pub kind: u8,
+    /// The number that TCP has given the first byte.
+    pub sequence: u32,
 }
 
 /// Messages of ICMP about members of groups, which only the kernel sends: RFC 2710, RFC 3810.
@@ -73,19 +84,51 @@ impl RefusedPacket {
 ///
 /// It cannot: what is missing is in the error.
 pub fn log_refused(filter: BorrowedFd<'_>, log: BorrowedFd<'_>) -> Result<(), Refused> {
+    bind(log, ANSWERED)?;
+    let mut batch = Batch::default();
+    batch.add("a rule that logs (nft_log)", Rule::first(REFUSE, |rule| rule.log(ANSWERED)));
+    batch.send(filter)
+}
+
+/// Has the kernel tell a socket of nfnetlink of first packets of connections of TCP that are refused, and not answer them: whoever has the
+/// socket does. If there are too many, the kernel answers the others. [`log_refused`] was called before. Without `v6`, all of IPv6 are
+/// the kernel's to answer.
+///
+/// # Errors
+///
+/// It cannot, and answers all of them.
+pub fn log_unanswered(filter: BorrowedFd<'_>, log: BorrowedFd<'_>, v6: bool) -> Result<(), Refused> {
+    bind(log, UNANSWERED)?;
+    let mut batch = Batch::default();
+    for family in Family::BOTH.into_iter().filter(|family| v6 || *family == Family::V4) {
+        let rule = Rule::first(REFUSE, |rule| {
+            rule.load(Value::Family).only(Compare::Equal, &[family as u8]);
+            rule.load(Value::Protocol).only(Compare::Equal, &[family.protocol(Protocol::Tcp)]);
+            if family == Family::V6 {
+                // An answer to an address of a link (fe80::/10) would have to name that.
+                rule.load(Value::Network(24, 1)).only(Compare::NotEqual, &[0xfe]);
+            }
+            rule.load(Value::Transport(13, 1)).only_byte(SYN | ACK, SYN).at_most(EACH_SECOND, AT_ONCE);
+            rule.log(UNANSWERED);
+            rule.drop_silently();
+        });
+        batch.add("a rule that counts (nft_limit)", rule);
+    }
+    batch.send(filter)
+}
+
+/// Has a socket be told of the packets of a group.
+fn bind(log: BorrowedFd<'_>, group: u16) -> Result<(), Refused> {
     let refused = |errno| Refused { what: "telling of packets (nfnetlink_log)", errno };
-    let mut bind = Message::of_log(CONFIG, GROUP);
+    let mut bind = Message::of_log(CONFIG, group);
     bind.bytes(1, &[BIND]);
     message::ask(log, &bind).map_err(refused)?;
-    let mut mode = Message::of_log(CONFIG, GROUP);
+    let mut mode = Message::of_log(CONFIG, group);
     let [a, b, c, d] = COPIED.to_be_bytes();
     mode.bytes(2, &[a, b, c, d, COPY_PACKET, 0]);
     // Each packet at once, rather than many together.
     mode.number(5, 1).bytes(6, &NUMBERED.to_be_bytes());
-    message::ask(log, &mode).map_err(refused)?;
-    let mut batch = Batch::default();
-    batch.add("a rule that logs (nft_log)", Rule::first(REFUSE, |rule| rule.log(GROUP)));
-    batch.send(filter)
+    message::ask(log, &mode).map_err(refused)
 }
 
 /// Reads what there is, up to so many messages: the number of each, and the packet that it is about; none for one that is not understood.
@@ -156,7 +199,8 @@ fn headers(bytes: &[u8]) -> Option<RefusedPacket> {
         bytes.map_or(0, |bytes| u16::from_be_bytes(*bytes))
     };
     let kind = above.and_then(|above| above.first()).copied().unwrap_or(0);
-    Some(RefusedPacket { from: (from, port(0)), to: (to, port(2)), protocol, kind })
+    let sequence = above.and_then(|above| above.get(4..)?.first_chunk()).map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    Some(RefusedPacket { from: (from, port(0)), to: (to, port(2)), protocol, kind, sequence })
 }
 
 /// The protocol behind the headers of options of IPv6, and what follows them; none in a fragment that is not the first.

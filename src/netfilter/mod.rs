@@ -8,15 +8,17 @@ mod message;
 mod names;
 mod packets;
 mod peers;
+mod reset;
 mod rule;
 mod sets;
 mod table;
 
 pub use host::HostAddresses;
-pub use log::{RefusedPacket, log_refused, logged};
+pub use log::{RefusedPacket, log_refused, log_unanswered, logged};
 pub use message::{Batch, Refused};
 pub use names::let_through;
 pub use peers::{Peers, gateway};
+pub use reset::reset;
 pub use table::{addresses, changed, table};
 
 use crate::spec::{Addresses, Service};

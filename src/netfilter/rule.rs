@@ -209,6 +209,32 @@ impl Rule {
         });
     }
 
+    /// Goes on only if these bits of a byte in the register are those of `value`.
+    pub fn only_byte(&mut self, bits: u8, value: u8) -> &mut Rule {
+        self.expression("bitwise", |data| {
+            data.number(1, REGISTER).number(2, REGISTER).number(3, 1);
+            data.nest(4, |mask| {
+                mask.bytes(1, &[bits]);
+            })
+            .nest(5, |xor| {
+                xor.bytes(1, &[0]);
+            });
+        });
+        self.only(Compare::Equal, &[value])
+    }
+
+    /// Goes on only so often in a second, and so often at once.
+    pub fn at_most(&mut self, each_second: u64, at_once: u32) -> &mut Rule {
+        self.expression("limit", |data| {
+            data.bytes(1, &each_second.to_be_bytes()).bytes(2, &1u64.to_be_bytes()).number(3, at_once);
+        })
+    }
+
+    /// Drops the packet, and answers nobody.
+    pub fn drop_silently(&mut self) {
+        self.verdict(DROP, None);
+    }
+
     /// Tells of the packet to a group of nfnetlink_log.
     pub fn log(&mut self, group: u16) {
         self.expression("log", |data| {

@@ -9,15 +9,15 @@
 mod who;
 
 use super::connections::Socket;
-use super::denial::Denial;
+use super::denial::{Denial, Who};
 use super::denials::Denials;
 use super::events::Events;
 use super::rules::PacketRules;
-use crate::netfilter;
+use crate::netfilter::{self, RefusedPacket};
 use crate::proxy::Budget;
 use crate::proxy::names::ask::RefusedName;
 use crate::spec::Protocol;
-use crate::sys::Result;
+use crate::sys::{self, Result};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 use who::Lookups;
@@ -37,10 +37,23 @@ const AFTER_A_PAUSE: u32 = 20;
 /// How long it is at least.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// First packets of connections of TCP that the kernel has refused and not answered: while they wait, it can be seen who has sent them.
+pub(super) struct Unanswered {
+    /// Tells of them.
+    pub log: OwnedFd,
+    /// The number of the next message.
+    pub next: u32,
+    /// Send packets of IPv4 and IPv6, if there is that.
+    pub v4: OwnedFd,
+    pub v6: Option<OwnedFd>,
+}
+
 /// Records refusals.
 pub(super) struct Recorder {
     /// Tells of packets that are refused, where the kernel does.
     log: Option<OwnedFd>,
+    /// Those that are answered here.
+    answers: Option<Unanswered>,
     /// The number of the next message about a packet.
     next: u32,
     budget: Budget,
@@ -57,6 +70,7 @@ impl Recorder {
     pub fn new(first: i32) -> Recorder {
         Recorder {
             log: None,
+            answers: None,
             next: 0,
             budget: Budget::new(EACH_SECOND, AT_ONCE),
             paused: None,
@@ -71,9 +85,61 @@ impl Recorder {
         self.log = Some(log);
     }
 
-    /// The descriptor that must stay open.
-    pub fn descriptor(&self) -> Option<RawFd> {
-        self.log.as_ref().map(AsRawFd::as_raw_fd)
+    /// Answers connections that are refused by these.
+    pub fn answer_with(&mut self, answers: Unanswered) {
+        self.answers = Some(answers);
+    }
+
+    /// The descriptors that must stay open.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let answers = self.answers.iter().flat_map(|Unanswered { log, v4, v6, .. }| [log, v4].into_iter().chain(v6));
+        self.log.iter().chain(answers).map(AsRawFd::as_raw_fd)
+    }
+
+    /// The descriptor that is ready to read when connections are refused that wait for an answer; negative if there is none.
+    pub fn unanswered_fd(&self) -> RawFd {
+        self.answers.as_ref().map_or(-1, |answers| answers.log.as_raw_fd())
+    }
+
+    /// Connections are refused that wait for an answer: they get it, whether they are recorded or not. The kernel lets no more of them come
+    /// than can be answered.
+    ///
+    /// # Errors
+    ///
+    /// The kernel tells of them no more.
+    pub fn unanswered(&mut self, rules: &PacketRules, diag: Option<BorrowedFd<'_>>, to: &mut dyn Events) -> Result<()> {
+        let Some(mut answers) = self.answers.take() else { return Ok(()) };
+        let mut seen: Vec<(RefusedPacket, Option<Who>)> = Vec::new();
+        for (number, packet) in netfilter::logged(answers.log.as_fd(), IN_A_TURN)? {
+            self.total.add_unknown(number.wrapping_sub(answers.next).into());
+            answers.next = number.wrapping_add(1);
+            let Some(packet) = packet else {
+                self.total.add_unknown(1);
+                continue;
+            };
+            // It was sent again before it was answered.
+            if seen.iter().any(|(other, _)| *other == packet) {
+                continue;
+            }
+            let may = self.may_record();
+            let socket = Socket { tcp: true, local: packet.from.into(), remote: packet.to.into() };
+            let who = diag.filter(|_| may).and_then(|diag| self.lookups.who(diag, &socket));
+            let by = if packet.from.0.is_ipv4() { Some(&answers.v4) } else { answers.v6.as_ref() };
+            if let (Some(by), Some(reset)) = (by, netfilter::reset(&packet)) {
+                // Who is not answered asks once more, and is told of again.
+                let _ = sys::send_packet(by.as_fd(), &reset, packet.from.0);
+            }
+            match may {
+                true => seen.push((packet, who)),
+                false => self.total.add_unknown(1),
+            }
+        }
+        self.answers = Some(answers);
+        // Once all have their answers: who is told may take its time.
+        for (packet, who) in seen {
+            self.record(Denial::of_packet(&packet, who, rules.refuses_packet(&packet)), to);
+        }
+        Ok(())
     }
 
     /// The descriptor that is ready to read when packets are refused; negative if nothing is read now.
@@ -133,7 +199,7 @@ impl Recorder {
                 self.total.add_unknown(1);
                 continue;
             };
-            // A socket for TCP is gone by now: the kernel has reset it.
+            // A socket for TCP is gone by now: the kernel has reset it, since there were too many, or it was no first packet.
             let socket = Socket { tcp: false, local: packet.from.into(), remote: packet.to.into() };
             let udp = packet.known_protocol() == Some(Protocol::Udp);
             let who = diag.filter(|_| udp).and_then(|diag| self.lookups.who(diag, &socket));

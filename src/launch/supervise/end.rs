@@ -3,6 +3,7 @@
 use super::{State, Supervisor};
 use crate::child;
 use crate::error::{Error, Result};
+use crate::launch::born::Born;
 use crate::launch::cgroup::figures::Figures;
 use crate::launch::denials::Denials;
 use crate::launch::events::Events;
@@ -111,6 +112,16 @@ impl Supervisor<'_> {
             }
             (None, _) => Outcome::Killed,
         })
+    }
+
+    /// Resources used so far.
+    pub(super) fn figures(&self) -> Figures {
+        let Born { cgroup, began, .. } = &self.sandbox;
+        let figures = match cgroup {
+            Some(cgroup) => cgroup.figures(*began),
+            None => Figures::of_children(began.elapsed()),
+        };
+        figures.naming(self.victims.as_ref())
     }
 
     /// The figures of the whole run: `all` of them, or only what limits did. None if there is no cgroup and no figures

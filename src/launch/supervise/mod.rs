@@ -11,7 +11,6 @@ mod services;
 mod signals;
 
 use super::born::Born;
-use super::cgroup::figures::Figures;
 use super::cgroup::victims::Victims;
 use super::control::Control;
 use super::events::Events;
@@ -217,7 +216,7 @@ impl<'p> Supervisor<'p> {
         own.chain(caller.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.diag.as_ref().map(AsRawFd::as_raw_fd))
             .chain(self.rules.iter().flat_map(PacketRules::descriptors))
-            .chain(self.recorder.iter().filter_map(Recorder::descriptor))
+            .chain(self.recorder.iter().flat_map(Recorder::descriptors))
             .chain(self.helpers.iter().flat_map(Helper::descriptors))
             .chain(membership.as_ref().map(Membership::fd).filter(|fd| *fd >= 0))
     }
@@ -240,6 +239,7 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.rules.as_ref().map_or(-1, PacketRules::fd)), Self::on_addresses);
         sources.add(Poll::read(self.sandbox.membership.as_ref().map_or(-1, Membership::fd)), Self::on_shared_network);
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::fd)), Self::on_refused);
+        sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::unanswered_fd)), Self::on_unanswered);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);
@@ -419,16 +419,6 @@ impl<'p> Supervisor<'p> {
                 self.deadline = Some(Instant::now() + GRACE);
             }
         }
-    }
-
-    /// Resources used so far.
-    fn figures(&self) -> Figures {
-        let Born { cgroup, began, .. } = &self.sandbox;
-        let figures = match cgroup {
-            Some(cgroup) => cgroup.figures(*began),
-            None => Figures::of_children(began.elapsed()),
-        };
-        figures.naming(self.victims.as_ref())
     }
 
     fn on_memory_event(&mut self, _: &mut dyn Events) -> Result<()> {

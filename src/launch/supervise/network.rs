@@ -10,7 +10,7 @@ use crate::launch::helpers::{self, Helper};
 use crate::launch::inside_network::{self, Made};
 use crate::launch::named::Membership;
 use crate::launch::ports::Ports;
-use crate::launch::refusals::Recorder;
+use crate::launch::refusals::{Recorder, Unanswered};
 use crate::launch::rules::PacketRules;
 use crate::netfilter::Refused;
 use crate::plan::{ENDED, FORWARDER, Given, HelperSpec, LOST, Phase};
@@ -61,7 +61,8 @@ impl Supervisor<'_> {
         let mut wanted = vec![Made::Diag];
         // Only if somebody is told.
         let records = plan.packet_rules.is_some() && status.wants_refusals();
-        wanted.extend(records.then_some(Made::Log));
+        let of_records = [Made::Log, Made::Log, Made::Raw { v6: false }, Made::Raw { v6: true }];
+        wanted.extend(of_records.into_iter().filter(|_| records));
         for port in &plan.forwarded {
             wanted.push(Made::Port(port.transport, Ipv4Addr::LOCALHOST.into(), port.inside));
             wanted.push(Made::Port(port.transport, Ipv6Addr::LOCALHOST.into(), port.inside));
@@ -79,7 +80,17 @@ impl Supervisor<'_> {
         // A kernel without it is no reason not to start: connections hang then if the helper ends, as a note says.
         self.diag = next().ok();
         if records {
-            let (recorder, note) = recorder(first.pid(), next(), self.rules.as_ref());
+            let (mut recorder, note) = recorder(first.pid(), next(), self.rules.as_ref());
+            let (log, v4, v6) = (next(), next(), next().ok());
+            // Where nobody is told of packets, the kernel answers all of them.
+            match note.is_none().then(|| unanswered(log, v4, v6, self.rules.as_ref())) {
+                None => {}
+                Some(Ok(answers)) => recorder.answer_with(answers),
+                Some(Err(Refused { what, errno })) => status.note(&format!(
+                    "who opens connections of TCP that are refused is not recorded, since the kernel does not leave the answer to sbx: {what}: \
+                     {errno}; as root: modprobe nft_limit; where that is no module, a kernel with CONFIG_NFT_LIMIT"
+                )),
+            }
             self.recorder = Some(recorder);
             note.iter().for_each(|note| status.note(note));
         }
@@ -167,8 +178,18 @@ impl Supervisor<'_> {
         const MOST: usize = 256;
         if self.recorder.is_some() {
             let _ = (0..MOST).find(|_| !self.answer_once(status));
+            let _ = self.on_unanswered(status);
             self.record_packets(true, status);
         }
+    }
+
+    /// The kernel tells of packets that it has not answered.
+    pub(super) fn on_unanswered(&mut self, status: &mut dyn Events) -> Result<()> {
+        let (Some(recorder), Some(rules)) = (&mut self.recorder, &self.rules) else { return Ok(()) };
+        if let Err(errno) = recorder.unanswered(rules, self.diag.as_ref().map(AsFd::as_fd), status) {
+            status.note(&format!("connections that are refused are not answered at once any more: {errno}"));
+        }
+        Ok(())
     }
 
     fn record_packets(&mut self, at_the_end: bool, status: &mut dyn Events) {
@@ -242,6 +263,19 @@ fn recorder(first: i32, log: sys::Result<OwnedFd>, rules: Option<&PacketRules>) 
     }
 }
 
+/// What answers connections that are refused: two sockets, and one for IPv6 where there is that.
+fn unanswered(
+    log: sys::Result<OwnedFd>,
+    v4: sys::Result<OwnedFd>,
+    v6: Option<OwnedFd>,
+    rules: Option<&PacketRules>,
+) -> std::result::Result<Unanswered, Refused> {
+    let log = log.map_err(|errno| Refused { what: "a socket of nfnetlink", errno })?;
+    let v4 = v4.map_err(|errno| Refused { what: "a socket that sends packets", errno })?;
+    rules.map_or(Ok(()), |rules| rules.log_unanswered(log.as_fd(), v6.is_some()))?;
+    Ok(Unanswered { log, next: 0, v4, v6 })
+}
+
 impl InsideNetwork {
     /// The descriptors of a helper, in the order of its plan.
     pub(super) fn given(&mut self, spec: &HelperSpec, ports: &mut Ports) -> Result<Vec<OwnedFd>> {
@@ -270,7 +304,7 @@ mod tests {
     #[test]
     fn a_kernel_that_does_not_tell_of_packets_is_said_to_be_one() {
         let (recorder, note) = recorder(1, Err(Errno(libc::EPROTONOSUPPORT)), None);
-        assert!(recorder.fd() < 0 && recorder.descriptor().is_none());
+        assert!(recorder.fd() < 0 && recorder.unanswered_fd() < 0 && recorder.descriptors().next().is_none());
         let note = note.unwrap_or_default();
         assert!(note.contains("are not recorded") && note.contains("modprobe -a nft_log nfnetlink_log"), "{note}");
     }

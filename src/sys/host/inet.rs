@@ -2,10 +2,10 @@
 
 use crate::sys::errno::Result;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, listen, setsockopt,
-    socket, sockopt,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, listen, sendto,
+    setsockopt, socket, sockopt,
 };
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 fn family(address: &SocketAddr) -> AddressFamily {
@@ -70,6 +70,20 @@ pub fn end_on_close(socket: BorrowedFd<'_>) -> Result<()> {
 pub fn diag_socket() -> Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     Ok(socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag)?)
+}
+
+/// A socket that sends whole packets of a family, with their headers (raw(7)), in the network namespace that it is made in, and does not wait.
+pub fn raw_socket(v6: bool) -> Result<OwnedFd> {
+    let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    Ok(socket(family, SockType::Raw, flags, SockProtocol::Raw)?)
+}
+
+/// Sends a packet to an address by such a socket.
+pub fn send_packet(socket: BorrowedFd<'_>, packet: &[u8], to: IpAddr) -> Result<()> {
+    let to = SockaddrStorage::from(SocketAddr::from((to, 0)));
+    sendto(socket.as_raw_fd(), packet, &to, MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
 }
 
 #[cfg(test)]
