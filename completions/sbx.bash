@@ -3219,7 +3219,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__ps)
-            opts="-a -q -f -l -n --all --quiet --filter --format --json --no-trunc --noheading --latest --last"
+            opts="-a -q -f -l -n --all --quiet --filter --sort --format --json --no-trunc --noheading --latest --last"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3237,6 +3237,10 @@ _sbx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "created names id status command profile image runningfor" -- "${cur}"))
                     return 0
                     ;;
                 --format)
@@ -3276,12 +3280,26 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__restart)
-            opts="-t --time"
+            opts="-a -f -t --all --running --filter --time"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --filter)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -4415,12 +4433,16 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__wait)
-            opts="--ignore"
+            opts="--ignore --condition"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --condition)
+                    COMPREPLY=($(compgen -W "created running paused exited stopped" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -430,7 +430,15 @@ complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Print all that is known of networks, and who is in them, as JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove networks that no sandbox is in'
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand ps" -s f -l filter -d 'List only what meets a condition: id=, name=, status=, exited=, profile=, label=' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s f -l filter -d 'List only what meets a condition: id=, name=, status=, exited=, profile=, label=, before=, since=' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -l sort -d 'Order: created (the oldest first), names, id, status, command, profile or runningfor; without it, the newest first' -r -f -a "created\t''
+names\t''
+id\t''
+status\t''
+command\t''
+profile\t''
+image\t''
+runningfor\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l format -d 'Print by a template, such as \'{{.ID}} {{.Names}}\' or \'table {{.ID}}\\t{{.Status}}\', or json' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s n -l last -d 'List the N that were made last' -r
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'List those that have ended, too'
@@ -529,7 +537,10 @@ false\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand start" -l all -d 'Start all that do not run'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s a -l attach -d 'Attach to the program: show what it writes, wait for its end, and exit with its status'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s i -l interactive -d 'Attach, and pass standard input on'
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -s f -l filter -d 'Those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -s a -l all -d 'All, those that do not run, too'
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -l running -d 'All that run'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -l detach-keys -d 'Keys that leave a program with a terminal to go on; an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s w -l workdir -d 'Directory to start in: the path inside' -r -f
@@ -555,7 +566,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand stop" -s i -l ignore -d 'Ignore 
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -l until-boot -d 'Have the next boot start what --restart unless-stopped says, as if nobody had stopped it'
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s s -l signal -d 'Signal to send, by name or number' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s a -l all -d 'Send it to all that run'
-complete -c sbx -n "__fish_sbx_using_subcommand wait" -l ignore -d 'Ignore names that there is no sandbox of'
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -l condition -d 'Wait until they are created, running, paused, or exited (the default; stopped is the same); several are alternatives' -r -f -a "created\t''
+running\t''
+paused\t''
+exited\t''
+stopped\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -l ignore -d 'Print -1 for names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s t -l time -d 'Seconds until one that runs is ended by SIGKILL' -r
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s f -l force -d 'End those that run first; ignore names that there is no sandbox of'

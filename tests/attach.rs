@@ -67,15 +67,18 @@ fn a_shell_in_a_sandbox_has_job_control() {
     records.start(&["--name", "x"], "sleep 1000");
     let mut session = records.session("$SBX exec -it -e PS1='in> ' x bash --norc --noprofile -i; echo status-$?");
     session.expect("in> ");
-    session.send("cat\n");
-    session.expect("cat\r\n");
-    session.send("line\n");
-    session.expect("line\r\nline\r\n");
+    // What is typed before it has answered may still be the shell's, which has the terminal echo nothing.
+    let answers = |session: &mut common::terminal::Session| {
+        session.send("typed\n");
+        session.expect("shown\r\n");
+    };
+    session.send("sed -u s/typed/sho''wn/\n");
+    answers(&mut session);
     session.send("\x1a");
     session.expect("Stopped");
     session.expect("in> ");
     session.send("fg\n");
-    session.expect("cat\r\n");
+    answers(&mut session);
     session.send("\x04");
     session.expect("in> ");
     session.send("exit 9\n");
@@ -128,7 +131,7 @@ fn a_further_program_is_left_by_keys_and_goes_on_whatever_it_writes() {
     // It writes more than a terminal holds once nobody reads it any more.
     let program = "echo ready; until [ -e go ]; do sleep 0.05; done; seq 1 30000; tty > left; sleep 1000";
     let mut session = records.session(&format!(
-        "$SBX exec -it x sh -c '{program}'; echo status-$?; $SBX exec --detach-keys a,b -it x cat; echo second-$?"
+        "$SBX exec -it x sh -c '{program}'; echo status-$?; $SBX exec --detach-keys a,b -it x sh -c 'echo begun; exec cat'; echo second-$?"
     ));
     session.expect("ready");
     session.send("x\x10y\x10");
@@ -138,6 +141,7 @@ fn a_further_program_is_left_by_keys_and_goes_on_whatever_it_writes() {
     records.place.write("work/go", "");
     assert!(until(|| records.place.work().join("left").exists()), "it waits for a reader");
     assert_eq!(std::fs::read_to_string(records.place.work().join("left")).unwrap(), "/dev/pts/0\n");
+    session.expect("begun\r\n");
     session.send("x\n");
     session.expect("x\r\nx\r\n");
     session.send("ab");
@@ -491,8 +495,9 @@ fn what_is_started_with_attach_shows_all_from_the_first_line_on() {
     assert_eq!(records.run(&["start", "-a", "x", "z"]).status, Some(125));
     records.run(&["create", "--name", "gone", "no-such-program"]).ok();
     assert_eq!(records.run(&["start", "-a", "gone"]).status, Some(127));
-    // One on a terminal has its size from the start.
-    records.run(&["create", "--name", "t", "-it", "--", "sh", "-c", "sleep 0.3; stty size; read y; echo got-$y"]).ok();
+    // One on a terminal has its size.
+    let program = "until stty size | grep '33 77'; do sleep 0.02; done; read y; echo got-$y";
+    records.run(&["create", "--name", "t", "-it", "--", "sh", "-c", program]).ok();
     let mut session = records.session("$SBX start -ai t; echo status-$?");
     session.expect("33 77");
     session.send("key\n");

@@ -551,6 +551,28 @@ is 1 if there is no such sandbox, and 2 if it runs. These verbs come before prog
 .B "sbx \-\- ps"
 runs the program.
 .PP
+.B "sbx ps"
+lists the newest first, as docker does;
+.B "\-\-sort created"
+is podman's order. A
+.B "\-\-filter name="
+or
+.B id=
+is a part of a name or the beginning of an id;
+.B ^
+and
+.B $
+say where a name begins and ends, and other regular expressions are refused.
+.B "sbx logs"
+of several sandboxes puts the id before each line; without
+.B \-f
+it ends with what there was when it was called, however fast the program writes.
+.B "sbx wait \-\-condition running"
+waits for another status than the end, and prints \-1 where there is no exit status. A program that does not end in time after
+.B "sbx stop"
+is ended by SIGKILL, and a note says so. What others have chosen (labels, arguments, names of processes) is shown on a terminal with control characters escaped, and
+otherwise printed as it is.
+.PP
 .B "sbx create"
 makes a record, and
 .B "sbx start"
@@ -698,7 +720,11 @@ are those inside,
 .I hpid
 and
 .I huser
-those outside; the names and arguments are what the processes say, with control characters escaped.
+those outside; the names and arguments are what the processes say, with control characters escaped. As for ps(1),
+.B \-eo
+or
+.B \-o
+may stand before the columns.
 .B "sbx port"
 prints at which ports of the host servers inside are reached, also those that were given by 0.
 .PP

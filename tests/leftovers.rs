@@ -2,57 +2,15 @@
 
 mod common;
 
+use common::left::{Random, nothing_new, traces};
 use common::process::{Daemon, Mark, children, signal, with_line};
 use common::{Place, sbx, tools, until, until_within, userns};
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Number of starts that are killed.
 const STARTS: u32 = 500;
-
-/// Numbers that look random and are the same in every run (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-/// All paths below a directory and in the parts of the host where something might be left, and all mounts.
-fn traces(place: &Path) -> BTreeSet<String> {
-    fn walk(dir: &Path, found: &mut BTreeSet<String>, depth: u32) {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            found.insert(entry.path().display().to_string());
-            if depth > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                walk(&entry.path(), found, depth - 1);
-            }
-        }
-    }
-    let mut found = BTreeSet::new();
-    walk(place, &mut found, 8);
-    // SAFETY: it takes no argument and cannot fail.
-    let uid = unsafe { libc::getuid() };
-    for dir in [format!("/run/user/{uid}"), "/dev/shm".into(), "/run/sbx".into()] {
-        walk(Path::new(&dir), &mut found, 2);
-    }
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    found.extend(mounts.lines().map(|line| format!("mount {line}")));
-    found
-}
-
-/// Asserts that soon there is nothing that was not there before. Others may test on this machine meanwhile, and clean up.
-#[track_caller]
-fn nothing_new(place: &Path, before: &BTreeSet<String>) {
-    let new = || -> Vec<_> { traces(place).difference(before).cloned().collect() };
-    assert!(until(|| new().is_empty()), "left: {:#?}", new());
-}
 
 #[test]
 fn five_hundred_starts_killed_at_random_leave_nothing() {

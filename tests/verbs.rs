@@ -26,11 +26,10 @@ fn a_paused_sandbox_stands_still_until_it_is_unpaused() {
     let log = || records.run(&["logs", "--tail", "1", "x"]).out;
     assert!(until(|| !log().is_empty()));
     assert_eq!(records.run(&["pause", "x"]).ok(), "x\n");
-    // Frozen by now, with all of its output written.
+    // The kernel says that all of it is frozen; what it had written by then is in its pipe or its log.
+    assert!(cgroup_file(&records, "x", "cgroup.events").contains("frozen 1"));
     let mut still = log();
     assert!(until(|| log() == std::mem::replace(&mut still, log())));
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    assert_eq!(log(), still);
     let table = records.run(&["ps"]).ok();
     assert!(table.lines().nth(1).unwrap().contains(" Paused "), "{table}");
     assert_eq!(records.run(&["ps", "-q", "--filter", "status=paused"]).ok(), format!("{}\n", &id[..12]));
@@ -41,6 +40,7 @@ fn a_paused_sandbox_stands_still_until_it_is_unpaused() {
     let err = records.run(&["exec", "x", "true"]).failed(125);
     assert!(err.contains("the sandbox is paused"), "{err}");
     assert!(records.run(&["top", "x", "pid,comm"]).ok().contains(" sh"));
+    assert_eq!(log(), still, "nothing was written while all of that was asked");
     assert_eq!(records.run(&["unpause", "--all"]).ok(), format!("{id}\n"));
     assert!(until(|| log() != still));
     assert!(records.run(&["unpause", "x"]).failed(125).contains("x: it is not paused"));
@@ -123,7 +123,10 @@ fn top_lists_the_processes_of_the_sandbox_alone_with_their_ids_inside_and_outsid
     let all: serde_json::Value = serde_json::from_str(&top(&["--json"])).unwrap();
     let last = all.as_array().unwrap().iter().find(|one| one["args"] == "sleep 1002").unwrap();
     assert!(last["capeff"] == "none" && last["capbnd"] == "none" && last["seccomp"] == "filter", "{last}");
-    assert!(records.run(&["top", "x", "-eo", "pid"]).failed(125).contains("-eo: there is no such column"));
+    for words in [&["-eo", "pid,comm"][..], &["-o", "pid comm"], &["pid", "comm"]] {
+        assert_eq!(top(words).lines().next().unwrap().split_whitespace().collect::<Vec<_>>(), ["PID", "COMMAND"]);
+    }
+    assert!(records.run(&["top", "x", "-ef"]).failed(125).contains("-ef: there is no such column"));
     records.run(&["stop", "-t", "0", "x"]).ok();
     assert!(records.run(&["top", "x"]).failed(125).contains("x is exited"));
 }
@@ -207,6 +210,21 @@ fn a_monitor_that_is_stopped_keeps_none_of_these_verbs_waiting() {
         assert!(err.contains("the monitor of x does not answer"), "{verb}: {err}");
     }
     assert_eq!(records.run(&["port", "x"]).ok(), "");
+    // It would take these requests, and never answer them.
+    for args in [
+        &["exec", "x", "true"][..],
+        &["exec", "-d", "x", "true"],
+        &["exec", "-t", "x", "true"],
+        &["attach", "x"],
+        &["cp", "x:/etc/hostname", "."],
+        &["cp", "/etc/hostname", "x:/tmp"],
+        &["update", "--set", "limits.max_descendants=40", "x"],
+    ] {
+        let err = records.run(args).failed(125);
+        assert!(err.contains("the monitor of x does not answer") && err.contains("kill -CONT"), "{args:?}: {err}");
+    }
+    assert_eq!(records.run(&["logs", "x"]).ok(), "");
+    assert_eq!(records.inspect("x", ".State.Status"), "running");
     let child = records.command().args(["rm", "-f", "-t", "0", "x"]).stdout(Stdio::null()).status().unwrap();
     assert!(child.success());
 }

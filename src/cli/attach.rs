@@ -1,7 +1,7 @@
 //! `sbx attach`, and `sbx start --attach`: this process is in front of the program of a sandbox in the background, as others may be at the same time.
 
 use super::exec::own_keys;
-use super::{args, output, store};
+use super::{args, ending, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{Front, Inside, Joining, Keys, Left, size_of_terminal};
@@ -37,9 +37,7 @@ pub(super) fn join(entry: &Entry, front: &args::Front, input: bool) -> Result<u8
             entry.status().word()
         ))
         .hint(format!("start it first: sbx start {}", entry.called())),
-        Silence::Stuck => {
-            Error::new(format!("the monitor of {} does not answer", entry.called())).hint("it may be stopped")
-        }
+        Silence::Stuck => ending::stuck(entry),
     };
     let exit = entry.exit();
     let monitor = entry.monitor().map_err(gone)?;
@@ -127,8 +125,7 @@ fn attend(
 
 /// How a sandbox has ended whose monitor has not told it.
 fn ended(entry: &Entry, exit: Option<OwnedFd>) -> Result<u8> {
-    entry.wait(None)?;
-    let status = exit.map_or(Status::Broken, |exit| Entry::status_in(exit.as_fd()));
+    let status = entry.end(exit.as_ref())?;
     let number = status.exit_status().and_then(|status| u8::try_from(status).ok()).unwrap_or(exit::FAILED);
     match status {
         Status::Exited(_) => Ok(number),

@@ -41,6 +41,8 @@ pub(super) fn put<'e>(entry: &'e Entry, path: &Path, how: How) -> Result<(Copier
 fn begin<'e>(entry: &'e Entry, args: &[&OsStr]) -> Result<(Copier<'e>, File, File)> {
     let pipe = || sys::pipe().map_err(|errno| Error::call("pipe2", errno));
     let monitor = asked::monitor(entry, WHAT)?;
+    // One that is stopped takes the request all the same, and the streams would be waited for.
+    asked::ask(entry, &monitor, &Request::Look, WHAT)?;
     let execution = Execution {
         args: args.iter().map(|word| Text::from(*word)).collect(),
         // That of the program may be gone.

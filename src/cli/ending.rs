@@ -4,7 +4,7 @@ use super::{args, listed, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::state::{Entry, Request, Silence, Status, Store};
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// How long the end of a sandbox is waited for that was killed.
@@ -54,9 +54,22 @@ pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
 fn stop_until(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
     let signal = if entry.spec.stop_signal > 0 { entry.spec.stop_signal } else { libc::SIGTERM };
     let time = Duration::from_secs(time.unwrap_or(entry.spec.stop_timeout));
+    let late = || {
+        if time > Duration::ZERO {
+            output::tell(&format!(
+                "sbx: note: {} did not end within {} s after signal {signal}, and is ended by SIGKILL\n",
+                entry.called(),
+                time.as_secs()
+            ));
+        }
+    };
     if entry.spec.restart == "no" || entry.spec.restart.is_empty() {
-        if send(entry, signal, true)? == Sent::Yes && entry.wait(Some(time))? {
-            return Ok(());
+        // Without any time for it, it is not asked: what it ends by would be a matter of chance.
+        if time > Duration::ZERO && send(entry, signal, true)? == Sent::Yes {
+            if entry.wait(Some(time))? {
+                return Ok(());
+            }
+            late();
         }
         return kill(entry);
     }
@@ -72,6 +85,7 @@ fn stop_until(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
             return noted;
         }
     }
+    late();
     let killed = Instant::now() + DYING;
     loop {
         let ended = kill(entry);
@@ -170,13 +184,49 @@ pub(super) fn kill_main(args: &args::Kill) -> Result<u8> {
     })
 }
 
+/// How long it is waited before a status is looked at again: a lock tells the end alone.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Waits until a sandbox has one of these statuses; without any, until it has ended. Gives how it has ended, and none if it has not.
+fn wait_for(entry: &Entry, exit: Option<&OwnedFd>, conditions: &[String]) -> Result<Option<Status>> {
+    if conditions.iter().all(|condition| ["exited", "stopped"].contains(&condition.as_str())) {
+        return entry.end(exit).map(Some);
+    }
+    loop {
+        let status = entry.status();
+        let word = status.word();
+        let holds = |condition: &String| condition == word || condition == "stopped" && word == "exited";
+        // One whose record is gone meanwhile has ended for good.
+        if status == Status::Broken || conditions.iter().any(holds) {
+            return Ok(Some(status).filter(|status| status.exit_status().is_some() || *status == Status::Broken));
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// What `sbx wait` prints where there is no exit status: podman's.
+const NO_STATUS: &str = "-1\n";
+
 pub(super) fn wait_main(args: &args::Wait) -> Result<u8> {
-    let (entries, mut status) = store::named(&store::store()?, &args.names, args.ignore, exit::FAILED);
+    let (store, mut status) = (store::store()?, 0);
     // Opened before any of them is waited for: one that ends meanwhile may be removed.
-    let opened: Vec<_> = entries.into_iter().map(|(_, entry)| (entry.exit(), entry)).collect();
-    for (exit, entry) in opened {
-        entry.wait(None)?;
-        let found = exit.map_or(Status::Broken, |exit| Entry::status_in(exit.as_fd()));
+    let mut opened = Vec::new();
+    for name in &args.names {
+        match store.find(name) {
+            Ok(entry) => opened.push(Some((entry.exit(), entry))),
+            Err(_) if args.ignore => opened.push(None),
+            Err(error) => status = output::complain(&error),
+        }
+    }
+    for found in opened {
+        let Some((exit, entry)) = found else {
+            output::print(NO_STATUS)?;
+            continue;
+        };
+        let Some(found) = wait_for(&entry, exit.as_ref(), &args.condition)? else {
+            output::print(NO_STATUS)?;
+            continue;
+        };
         match found.exit_status() {
             Some(number) => output::print(&format!("{number}\n"))?,
             None => {

@@ -3,7 +3,7 @@
 //! Its standard streams are pipes of this process's own, which copies, or a terminal of the sandbox's own, of which this process gets the master: none of
 //! the caller's files and terminals comes into the sandbox.
 
-use super::{args, asked, store};
+use super::{args, asked, ending, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{Front, Inside, Keys, Left, USUAL_KEYS, start_of_terminal};
@@ -24,7 +24,7 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
     let keys = Keys::new(args.detach_keys.as_deref().unwrap_or(own_keys(&entry)))?;
     let request = asked::execution(&Execution {
         args: args.command.iter().map(|word| Text::from(word.as_os_str())).collect(),
-        env: args.env.iter().map(variable).collect::<Result<_>>()?,
+        env: variables(args, &entry)?,
         dir: args.workdir.as_ref().map(|dir| Text::from(dir.as_os_str())),
         user: args.user.as_ref().map(|user| Text::from(user.as_os_str())),
         terminal: args.tty.then(start_of_terminal),
@@ -32,6 +32,8 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
     })?
     .ok_or_else(|| Error::new("the arguments and variables are too long"))?;
     let monitor = entry.monitor().map_err(|silence| gone(&entry, silence))?;
+    // One that is stopped takes the request all the same, and answers it when it goes on.
+    monitor.ask(&Request::Look)?.map_err(|silence| gone(&entry, silence))?;
     let ask =
         |monitor: &Monitor| monitor.pass(&Request::Exec, request.as_fd()).map_err(|silence| gone(&entry, silence));
     if args.detach {
@@ -100,9 +102,7 @@ fn gone(entry: &Entry, silence: Silence) -> Error {
         ))
         .hint(format!("start it first: sbx start {}", entry.called()))
         .status(NOT_RUNNING),
-        Silence::Stuck => {
-            Error::new(format!("the monitor of {} does not answer", entry.called())).hint("it may be stopped")
-        }
+        Silence::Stuck => ending::stuck(entry),
     }
 }
 
@@ -124,6 +124,21 @@ fn ended(args: &args::Exec, answer: Answer) -> Result<u8> {
             Err(Error::new(format!("{name}: {why}")).status(status))
         }
     }
+}
+
+/// The terminal that one is taken for where the caller says nothing of it: podman's.
+const USUAL_TERMINAL: &str = "xterm";
+
+/// The variables of the program. One with a terminal is told what it is, unless the sandbox's program was told so already.
+fn variables(args: &args::Exec, entry: &Entry) -> Result<Vec<Text>> {
+    let mut all = args.env.iter().map(variable).collect::<Result<Vec<_>>>()?;
+    if args.tty && !entry.spec.env.iter().any(|line| line.starts_with("TERM=")) {
+        let mut line = OsString::from("TERM=");
+        line.push(std::env::var_os("TERM").filter(|term| !term.is_empty()).unwrap_or_else(|| USUAL_TERMINAL.into()));
+        // What was asked for comes later, and counts.
+        all.insert(0, Text::from(line.as_os_str()));
+    }
+    Ok(all)
 }
 
 /// A variable: NAME=VALUE, or the caller's value of NAME.

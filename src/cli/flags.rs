@@ -188,8 +188,11 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         ("timeout", "process.timeout", &args.timeout),
     ] {
         if let Some(value) = value {
-            let value = utf8(value, key)?;
-            flags.line(args.order.of(flag, 0), format!("--{flag} {value}"), key, quote(value));
+            let given = utf8(value, key)?;
+            // podman's are seconds.
+            let is_number = flag == "timeout" && given.bytes().all(|byte| byte.is_ascii_digit());
+            let value = if is_number { quote(&format!("{given}s")) } else { quote(given) };
+            flags.line(args.order.of(flag, 0), format!("--{flag} {given}"), key, value);
         }
     }
     if let Some(cwd) = &args.cwd {

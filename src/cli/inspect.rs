@@ -15,10 +15,10 @@ pub(super) fn main(args: &args::Inspect) -> Result<u8> {
     match template {
         Some(template) => {
             for value in &all {
-                output::print(&(template.fill(value)? + "\n"))?;
+                output::show(&(template.fill(value)? + "\n"))?;
             }
         }
-        None => output::print(&format!("{:#}\n", json!(all)))?,
+        None => output::show(&format!("{:#}\n", json!(all)))?,
     }
     Ok(status)
 }
@@ -41,6 +41,14 @@ fn inspected(entry: &Entry) -> Value {
         Status::Broken => "the record cannot be read".to_owned(),
         _ => String::new(),
     };
+    // That of one whose monitor was killed is not known.
+    let restarts = match &status {
+        Status::Created => Some(0),
+        Status::Running(live) => Some(live.restarts),
+        Status::Exited(begun) => Some(begun.restarts),
+        Status::Lost { .. } | Status::Broken => None,
+    };
+    let (policy, most) = spec.restart.split_once(':').unwrap_or((&spec.restart, ""));
     json!({
         "Id": entry.id.as_str(),
         "Created": elapsed::rfc3339(spec.created),
@@ -50,11 +58,13 @@ fn inspected(entry: &Entry) -> Value {
             "Status": status.word(),
             "Running": live.is_some_and(|live| live.started.is_some() && !live.paused),
             "Paused": live.is_some_and(|live| live.paused),
-            "Restarting": false,
+            "Restarting": live.is_some_and(|live| live.restarting),
             "OOMKilled": begun.is_some_and(|begun| begun.cause == Cause::Oom),
             "Dead": false,
             "Pid": listed::pid(&status),
             "MonitorPid": live.map_or(0, |live| live.monitor),
+            "ConmonPid": live.map_or(0, |live| live.monitor),
+            "StoppedByUser": begun.is_some_and(|begun| begun.stopped),
             "ExitCode": status.exit_status().unwrap_or(0),
             "Cause": begun.map(|begun| begun.cause),
             "Error": error,
@@ -73,9 +83,11 @@ fn inspected(entry: &Entry) -> Value {
             "StopSignal": spec.stop_signal,
             "StopTimeout": spec.stop_timeout,
         },
+        "RestartCount": restarts,
         "HostConfig": {
             "AutoRemove": spec.remove,
             "LogConfig": { "Type": spec.log_driver, "Size": spec.log_size },
+            "RestartPolicy": { "Name": policy, "MaximumRetryCount": most.parse().unwrap_or(0) },
         },
         "NetworkSettings": {
             "Ports": live.map(|live| live.ports.clone()).unwrap_or_default(),

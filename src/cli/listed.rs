@@ -27,10 +27,13 @@ pub(super) fn main(args: &args::Ps) -> Result<u8> {
     if let Some(most) = if args.latest { Some(1) } else { args.last } {
         rows.truncate(most);
     }
+    if let Some(order) = &args.sort {
+        sort(&mut rows, order);
+    }
     let format = args.format.as_deref().filter(|format| *format != "json");
     if args.json || (args.format.is_some() && format.is_none()) {
         let rows: Vec<_> = rows.iter().map(|(entry, status)| json_row(entry, status)).collect();
-        return output::print(&format!("{:#}\n", json!(rows))).map(|()| 0);
+        return output::show(&format!("{:#}\n", json!(rows))).map(|()| 0);
     }
     if args.quiet {
         let id = |entry: &Entry| if args.no_trunc { entry.id.as_str() } else { entry.id.short() }.to_owned() + "\n";
@@ -44,12 +47,26 @@ pub(super) fn main(args: &args::Ps) -> Result<u8> {
     for (entry, status) in &rows {
         lines.push(template.fill(&row(entry, status, args.no_trunc))?);
     }
-    output::print(&if template.table {
+    output::show(&if template.table {
         aligned(&lines)
     } else {
         lines.join("\n") + if lines.is_empty() { "" } else { "\n" }
     })?;
     Ok(0)
+}
+
+/// Puts rows into the order that `--sort` names, as podman does.
+fn sort(rows: &mut [(Entry, Status)], order: &str) {
+    match order {
+        "id" => rows.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id)),
+        "names" => rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name)),
+        "image" | "profile" => rows.sort_by(|(a, _), (b, _)| a.spec.profile.cmp(&b.spec.profile)),
+        "command" => rows.sort_by(|(a, _), (b, _)| a.spec.args.cmp(&b.spec.args)),
+        "status" => rows.sort_by_cached_key(|(_, status)| status.word()),
+        // What was made first runs for longest.
+        "runningfor" | "created" => rows.sort_by_key(|(entry, _)| entry.spec.created),
+        _ => {}
+    }
 }
 
 /// The table that is printed without `--format`.
@@ -59,13 +76,45 @@ const TABLE: &str = "table {{.ID}}\t{{.Profile}}\t{{.Command}}\t{{.RunningFor}}\
 #[derive(Debug)]
 pub(super) enum Filter {
     Id(String),
-    Name(String),
+    Name(Part),
+    /// Made before this time, in nanoseconds since 1970.
+    Before(u64),
+    Since(u64),
     Status(String),
     Exited(i32),
     Profile(String),
     Label(String, Option<String>),
     Restart(String),
     Boot(bool),
+}
+
+/// Part of a name: `web`, or `^web$`, which begins and ends there.
+#[derive(Debug)]
+pub(super) struct Part {
+    text: String,
+    begins: bool,
+    ends: bool,
+}
+
+impl Part {
+    /// Reads one; none if it has what neither stands in a name nor is one of the two signs.
+    fn read(text: &str) -> Option<Part> {
+        let (text, begins) = text.strip_prefix('^').map_or((text, false), |rest| (rest, true));
+        // docker's names begin with a slash.
+        let text = text.strip_prefix('/').unwrap_or(text);
+        let (text, ends) = text.strip_suffix('$').map_or((text, false), |rest| (rest, true));
+        let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+        is_name.then(|| Part { text: text.to_owned(), begins, ends })
+    }
+
+    fn is_in(&self, name: &str) -> bool {
+        match (self.begins, self.ends) {
+            (true, true) => name == self.text,
+            (true, false) => name.starts_with(&self.text),
+            (false, true) => name.ends_with(&self.text),
+            (false, false) => name.contains(&self.text),
+        }
+    }
 }
 
 /// The conditions of these `--filter`s.
@@ -76,20 +125,30 @@ pub(super) fn filters(texts: &[String]) -> Result<Vec<Filter>> {
 impl Filter {
     /// Reads a condition as `--filter` has it: `KEY=VALUE`.
     fn read(text: &str) -> Result<Filter> {
-        let known = || "filters are id=, name=, status=, exited=, profile= (or ancestor=), label=NAME[=VALUE], restart-policy= and should-start-on-boot=true";
+        let known = || "filters are id=, name=, status=, exited=, profile= (or ancestor=), label=NAME[=VALUE], before=NAME, since=NAME, restart-policy= and should-start-on-boot=true";
+        let no_pattern = || {
+            Error::new(format!("--filter {text}: sbx knows no regular expressions but `^` and `$`"))
+                .hint("write a part of it, or ^NAME$ for the whole; several filters with one key are alternatives")
+        };
         let (key, value) = text
             .split_once('=')
             .ok_or_else(|| Error::new(format!("--filter {text}: there is no `=`")).hint(known()))?;
         Ok(match key {
-            "id" => Filter::Id(value.to_owned()),
-            "name" => Filter::Name(value.to_owned()),
+            "id" => {
+                let start = value.strip_prefix('^').unwrap_or(value).to_ascii_lowercase();
+                let is_id = start.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                Filter::Id(Some(start).filter(|_| is_id).ok_or_else(no_pattern)?)
+            }
+            "name" => Filter::Name(Part::read(value).ok_or_else(no_pattern)?),
+            "before" => Filter::Before(store::store()?.find(value)?.spec.created),
+            "since" | "after" => Filter::Since(store::store()?.find(value)?.spec.created),
             "status" => match value {
-                "created" | "initialized" | "running" | "paused" | "exited" | "stopped" | "unknown" => {
+                "created" | "initialized" | "running" | "restarting" | "paused" | "exited" | "stopped" | "unknown" => {
                     Filter::Status(if value == "stopped" { "exited".to_owned() } else { value.to_owned() })
                 }
                 _ => {
                     return Err(Error::new(format!("--filter {text}: there is no such status"))
-                        .hint("created, initialized, running, paused, exited or unknown"));
+                        .hint("created, initialized, running, restarting, paused, exited or unknown"));
                 }
             },
             "exited" => Filter::Exited(value.parse().map_err(|_| {
@@ -118,7 +177,9 @@ impl Filter {
     fn holds(&self, entry: &Entry, status: &Status) -> bool {
         match self {
             Filter::Id(id) => entry.id.as_str().starts_with(id.as_str()),
-            Filter::Name(name) => entry.name.as_ref().is_some_and(|found| found.contains(name)),
+            Filter::Name(part) => entry.name.as_ref().is_some_and(|found| part.is_in(found)),
+            Filter::Before(time) => entry.spec.created < *time,
+            Filter::Since(time) => entry.spec.created > *time,
             Filter::Status(word) => status.word() == word,
             Filter::Exited(number) => status.exit_status() == Some(*number),
             Filter::Restart(policy) => {
@@ -165,6 +226,7 @@ pub(super) fn status_words(status: &Status) -> String {
     let ago = |time: u64| elapsed::words(elapsed::since(time));
     match status {
         Status::Created => "Created".to_owned(),
+        Status::Running(live) if live.restarting => "Restarting".to_owned(),
         Status::Running(live) if live.started.is_none() => "Initialized".to_owned(),
         Status::Running(live) if live.paused => "Paused".to_owned(),
         Status::Running(live) => {
@@ -200,15 +262,26 @@ fn row(entry: &Entry, status: &Status, whole: bool) -> Value {
         "Image": profile,
         "Profile": profile,
         "Command": command(entry, whole),
+        "Created": spec.created / 1_000_000_000,
         "CreatedAt": elapsed::rfc3339(spec.created),
+        "StartedAt": started(status),
+        "Exited": status.exit_status().is_some(),
+        "ExitedAt": status.finished().map(|time| time / 1_000_000_000),
+        "AutoRemove": spec.remove,
         "RunningFor": format!("{} ago", elapsed::words(elapsed::since(spec.created))),
         "Status": status_words(status),
         "State": status.word(),
         "Ports": printable(&ports.join(", ")),
         "Labels": printable(&labels.join(",")),
+        "Label": spec.labels,
         "Pid": pid(status),
         "ExitCode": status.exit_status().unwrap_or(0),
     })
+}
+
+/// When the program was started that runs, in seconds since 1970.
+fn started(status: &Status) -> Option<u64> {
+    if let Status::Running(live) = status { live.started.map(|time| time / 1_000_000_000) } else { None }
 }
 
 pub(super) fn pid(status: &Status) -> i32 {
@@ -231,7 +304,7 @@ fn json_row(entry: &Entry, status: &Status) -> Value {
         "Exited": status.exit_status().is_some(),
         "ExitCode": status.exit_status().unwrap_or(0),
         "ExitedAt": status.finished().map(|time| time / 1_000_000_000),
-        "StartedAt": if let Status::Running(live) = status { live.started.map(|time| time / 1_000_000_000) } else { None },
+        "StartedAt": started(status),
         "Pid": pid(status),
         "Ports": ports(status),
         "Labels": spec.labels,
@@ -276,5 +349,20 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let lines = ["A\tBB\tC".to_owned(), "xyz\t\tlast".to_owned()];
         assert_eq!(aligned(&lines), "A    BB  C\nxyz      last\n");
+    }
+
+    #[test]
+    fn parts_of_names_may_say_where_the_name_begins_and_ends() {
+        let found = |part: &str| {
+            let part = Part::read(part).unwrap();
+            ["web", "web-1", "my-web"].map(|name| part.is_in(name))
+        };
+        assert_eq!(found("web"), [true, true, true]);
+        assert_eq!(found("^web"), [true, true, false]);
+        assert_eq!(found("web$"), [true, false, true]);
+        assert_eq!(found("^/web$"), [true, false, false]);
+        for pattern in ["web.*", "[a-z]", "a|b", "w+", "(x)", "a^b", "$x"] {
+            assert!(Part::read(pattern).is_none(), "{pattern}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{args, output, store};
 use crate::error::{Error, Result};
-use crate::state::{Entry, Line, Reader, Stream};
+use crate::state::{Entry, Line, Reader, Status, Stream};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io::Write;
@@ -12,51 +12,79 @@ use std::time::{Duration, UNIX_EPOCH};
 const AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) fn main(args: &args::Logs) -> Result<u8> {
-    let entry = store::store()?.find(&args.name)?;
-    if let Some(why) = without(&entry) {
-        return Err(Error::new(format!("{} has no log: {why}", entry.called())));
+    let store = store::store()?;
+    let mut all = Vec::new();
+    for name in &args.names {
+        let entry = store.find(name)?;
+        if let Some(why) = without(&entry) {
+            return Err(Error::new(format!("{} has no log: {why}", entry.called())));
+        }
+        let reader = entry.log()?;
+        all.push((entry, reader));
     }
     let time = |text: &Option<String>| text.as_deref().map(when).transpose();
     let (since, until) = (time(&args.since)?, time(&args.until)?);
     let wanted =
         |line: &Line<'_>| since.is_none_or(|since| line.time >= since) && until.is_none_or(|until| line.time <= until);
-    let mut shown = Shown::new(args.timestamps);
-    let mut reader = entry.log()?;
-    match args.tail.as_deref().filter(|text| *text != "all" && !text.starts_with('-')) {
-        None => {
-            reader.next(&mut |line| shown.line(line, &wanted));
-        }
-        Some(text) => {
-            let most = text.parse::<usize>().map_err(|_| {
-                Error::new(format!("--tail {text}: it is no number of lines")).hint("a number, or `all`")
-            })?;
-            for line in last(&mut reader, most, &wanted) {
-                shown.line(&line, &wanted);
+    // Of several, each line says whose it is, as with podman.
+    let heads =
+        if all.len() > 1 { all.iter().map(|(entry, _)| entry.id.short().to_owned()).collect() } else { Vec::new() };
+    let mut shown = Shown::new(args.timestamps, heads);
+    let tail = args.tail.as_deref().filter(|text| *text != "all" && !text.starts_with('-'));
+    let tail = tail.map(|text| {
+        text.parse::<usize>()
+            .map_err(|_| Error::new(format!("--tail {text}: it is no number of lines")).hint("a number, or `all`"))
+    });
+    let tail = tail.transpose()?;
+    for (number, (_, reader)) in all.iter_mut().enumerate() {
+        shown.whose = number;
+        match tail {
+            None => {
+                reader.present(&mut |line| shown.line(line, &wanted));
+            }
+            Some(most) => {
+                for line in last(reader, most, &wanted) {
+                    shown.line(&line, &wanted);
+                }
             }
         }
     }
     if args.follow {
-        go_on(&entry, &mut reader, &mut shown, &wanted, until)?;
+        go_on(&mut all, &mut shown, &wanted, until)?;
     }
     shown.end()?;
     Ok(0)
 }
 
-/// Prints what comes until the sandbox has ended.
+/// Prints what comes until all of the sandboxes have ended.
 fn go_on(
-    entry: &Entry,
-    reader: &mut Reader,
+    all: &mut [(Entry, Reader)],
     shown: &mut Shown,
     wanted: &dyn Fn(&Line<'_>) -> bool,
     until: Option<u64>,
 ) -> Result<()> {
+    // How often in a row each was found ended with nothing more to read.
+    let mut ended = vec![0; all.len()];
     while !shown.closed {
-        // First whether it has ended: what it wrote last is read after that.
-        let ended = entry.wait(Some(Duration::ZERO))?;
         let over = until.is_some_and(|until| sys::realtime_nanoseconds() > until);
         shown.flush();
-        if !reader.next(&mut |line| shown.line(line, wanted)) {
-            if ended || over {
+        let (mut any, mut goes_on) = (false, false);
+        for (number, ((entry, reader), looks)) in all.iter_mut().zip(&mut ended).enumerate() {
+            // Between two runs nobody holds the lock for a moment.
+            let most = if matches!(entry.spec.restart.as_str(), "" | "no") { 1 } else { 2 };
+            if *looks == most {
+                continue;
+            }
+            // First whether it has ended: what it wrote last is read after that.
+            let ends = entry.wait(Some(Duration::ZERO))? && !entry.is_kept();
+            shown.whose = number;
+            let came = reader.next(&mut |line| shown.line(line, wanted));
+            *looks = if ends && !came { *looks + 1 } else { 0 };
+            any |= came;
+            goes_on |= *looks < most;
+        }
+        if !any {
+            if over || !goes_on {
                 break;
             }
             std::thread::sleep(AGAIN);
@@ -70,7 +98,7 @@ fn without(entry: &Entry) -> Option<&'static str> {
     match entry.spec.log_driver.as_str() {
         "none" => Some("it was started with --log-driver none"),
         "passthrough" => Some("it was started with --log-driver passthrough, and writes to what its caller had open"),
-        _ if !entry.spec.detached => Some("it runs, or ran, in the foreground"),
+        _ if !entry.spec.detached && entry.status() != Status::Created => Some("it runs, or ran, in the foreground"),
         _ => None,
     }
 }
@@ -80,7 +108,7 @@ fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) ->
     let (mut kept, mut lines) = (VecDeque::new(), 0);
     // The number of the line of each stream that has not ended.
     let mut open: [Option<usize>; 2] = [None, None];
-    reader.next(&mut |text| {
+    reader.present(&mut |text| {
         let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return };
         let open = &mut open[usize::from(line.stream == Stream::Err)];
         let number = open.unwrap_or_else(|| {
@@ -99,21 +127,27 @@ fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) ->
 /// What is printed.
 struct Shown {
     times: bool,
+    /// What stands before the lines of each sandbox, if there are several.
+    heads: Vec<String>,
+    /// Whose lines come.
+    whose: usize,
     out: Vec<u8>,
     err: Vec<u8>,
     /// Whether each stream is a terminal, which would act on what the program has written.
     terminals: [bool; 2],
-    /// The stream whose last line has not ended, if one has not.
-    open: Option<Stream>,
+    /// The sandbox and the stream whose last line has not ended, if one has not.
+    open: Option<(usize, Stream)>,
     /// Nobody reads any more.
     closed: bool,
     failed: Option<std::io::Error>,
 }
 
 impl Shown {
-    fn new(times: bool) -> Shown {
+    fn new(times: bool, heads: Vec<String>) -> Shown {
         Shown {
             times,
+            heads,
+            whose: 0,
             out: Vec::new(),
             err: Vec::new(),
             terminals: [1, 2].map(|stream: usize| sys::is_terminal(sys::STREAMS[stream])),
@@ -126,13 +160,16 @@ impl Shown {
     fn line(&mut self, text: &[u8], wanted: &dyn Fn(&Line<'_>) -> bool) {
         let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return };
         let terminal = self.terminals[usize::from(line.stream == Stream::Err)];
-        let begins = self.open != Some(line.stream);
-        // The other stream's line would go on behind it.
-        if begins && self.open.is_some() && self.terminals == [true, true] {
+        let begins = self.open != Some((self.whose, line.stream));
+        // The other line would go on behind it.
+        let follows = |(whose, stream)| self.terminals == [true, true] || whose != self.whose && stream == line.stream;
+        if begins && self.open.is_some_and(follows) {
             self.buffer(line.stream).push(b'\n');
         }
+        let head = self.heads.get(self.whose).filter(|_| begins).map(|head| format!("{head} "));
         let time = (self.times && begins).then(|| format!("{} ", line.written));
         let buffer = self.buffer(line.stream);
+        buffer.extend_from_slice(head.unwrap_or_default().as_bytes());
         buffer.extend_from_slice(time.unwrap_or_default().as_bytes());
         if terminal {
             harmless(buffer, line.text, line.ends);
@@ -142,7 +179,7 @@ impl Shown {
         if line.ends {
             buffer.push(b'\n');
         }
-        self.open = Some(line.stream).filter(|_| !line.ends);
+        self.open = Some((self.whose, line.stream)).filter(|_| !line.ends);
         if self.out.len() + self.err.len() > 1 << 16 {
             self.flush();
         }
@@ -227,6 +264,10 @@ fn when(text: &str) -> Result<u64> {
     {
         return Ok(nanoseconds(time));
     }
+    // One that is yet to come.
+    if let Some(Ok(ahead)) = text.strip_prefix('-').map(humantime::parse_duration) {
+        return Ok(sys::realtime_nanoseconds().saturating_add(nanoseconds(ahead)));
+    }
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(sys::realtime_nanoseconds().saturating_sub(nanoseconds(ago)));
     }
@@ -279,6 +320,7 @@ mod tests {
         assert_eq!(when("1970-01-02"), Ok(86_400_000_000_000));
         let ago = when("10m").unwrap();
         assert!(sys::realtime_nanoseconds() - ago >= 600_000_000_000);
+        assert!(when("-10m").unwrap() - sys::realtime_nanoseconds() > 500_000_000_000);
         assert!(when("yesterday").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! What sbx prints for the user: text to stdout, errors to stderr.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::profile::{Diagnostic, Failed, Sources};
 use crate::sys;
 use std::os::fd::AsFd;
@@ -33,6 +33,22 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints to stdout what others may have chosen words of: a terminal only shows it, and anything else gets it as it is.
+pub(super) fn show(text: &str) -> Result<()> {
+    if sys::is_terminal(sys::STREAMS[1]) { print(&harmless(text)) } else { print(text) }
+}
+
+/// A text as [`printable`] has it, with its tabs and line breaks.
+fn harmless(text: &str) -> String {
+    let pieces = text.split_inclusive(['\n', '\t']);
+    pieces
+        .map(|piece| {
+            let text = piece.trim_end_matches(['\n', '\t']);
+            printable(text).into_owned() + piece.get(text.len()..).unwrap_or_default()
+        })
+        .collect()
+}
+
 /// The error if stdout cannot be written to.
 pub(super) fn unwritable(error: std::io::Error) -> Error {
     Error::new(format!("cannot write to standard output: {}", crate::sys::Errno::from(error)))
@@ -42,4 +58,16 @@ pub(super) fn unwritable(error: std::io::Error) -> Error {
 pub(super) fn tell(text: &str) {
     use std::io::Write;
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn a_terminal_is_given_nothing_but_text_tabs_and_line_breaks() {
+        assert_eq!(harmless("a\tb\n\n\tc"), "a\tb\n\n\tc");
+        let shown = harmless("x\u{1b}[2J\u{9b}31m\u{7}\r\n\u{202e}y");
+        assert_eq!(shown, "x\\u{1b}[2J\\u{9b}31m\\u{7}\\r\n\\u{202e}y");
+    }
 }

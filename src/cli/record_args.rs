@@ -50,9 +50,12 @@ pub struct Ps {
     /// Print ids only
     #[arg(short, long)]
     pub quiet: bool,
-    /// List only what meets a condition: id=, name=, status=, exited=, profile=, label=
+    /// List only what meets a condition: id=, name=, status=, exited=, profile=, label=, before=, since=
     #[arg(short, long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
     pub filter: Vec<String>,
+    /// Order: created (the oldest first), names, id, status, command, profile or runningfor; without it, the newest first
+    #[arg(long, value_name = "ORDER", value_parser = ["created", "names", "id", "status", "command", "profile", "image", "runningfor"], hide_possible_values = true)]
+    pub sort: Option<String>,
     /// Print by a template, such as '{{.ID}} {{.Names}}' or 'table {{.ID}}\t{{.Status}}', or json
     #[arg(long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
     pub format: Option<String>,
@@ -133,8 +136,17 @@ pub struct Attach {
 #[derive(Args, Debug)]
 pub struct Restart {
     /// Names or ids
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present_any = ["all", "running", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// All, those that do not run, too
+    #[arg(short, long, conflicts_with_all = ["names", "running"])]
+    pub all: bool,
+    /// All that run
+    #[arg(long, conflicts_with = "names")]
+    pub running: bool,
+    /// Those that meet a condition, as with `sbx ps`
+    #[arg(short, long, value_name = "KEY=VALUE", conflicts_with = "names", value_hint = ValueHint::Other)]
+    pub filter: Vec<String>,
     /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
     #[arg(short, long, value_name = "SECONDS")]
     pub time: Option<u64>,
@@ -204,7 +216,7 @@ pub struct Kill {
     #[arg(required_unless_present = "all", value_name = "NAME")]
     pub names: Vec<String>,
     /// Signal to send, by name or number
-    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL", value_hint = ValueHint::Other)]
+    #[arg(short, long, value_name = "SIGNAL", default_value = "KILL", allow_hyphen_values = true, value_hint = ValueHint::Other)]
     pub signal: String,
     /// Send it to all that run
     #[arg(short, long)]
@@ -217,9 +229,12 @@ pub struct Wait {
     /// Names or ids
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
-    /// Ignore names that there is no sandbox of
+    /// Print -1 for names that there is no sandbox of
     #[arg(long)]
     pub ignore: bool,
+    /// Wait until they are created, running, paused, or exited (the default; stopped is the same); several are alternatives
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = ["created", "running", "paused", "exited", "stopped"], hide_possible_values = true)]
+    pub condition: Vec<String>,
 }
 
 /// `sbx rm`
@@ -251,8 +266,9 @@ pub struct Rm {
 /// `sbx logs`
 #[derive(Args, Debug)]
 pub struct Logs {
-    /// Name or id
-    pub name: String,
+    /// Names or ids; of several, each line begins with an id
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
     /// Go on with what the program writes, until it has ended
     #[arg(short, long)]
     pub follow: bool,
@@ -263,10 +279,10 @@ pub struct Logs {
     #[arg(short = 'n', long, value_name = "N", value_hint = ValueHint::Other)]
     pub tail: Option<String>,
     /// Print what was written since then: 10m, 2026-11-29T12:00:00Z, or seconds since 1970
-    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_hint = ValueHint::Other)]
     pub since: Option<String>,
     /// Print what was written until then
-    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_hint = ValueHint::Other)]
     pub until: Option<String>,
 }
 

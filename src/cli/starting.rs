@@ -53,7 +53,16 @@ pub(super) fn start(args: &args::Start) -> Result<u8> {
 
 pub(super) fn restart(args: &args::Restart) -> Result<u8> {
     let store = store::store()?;
-    let (entries, mut status) = store::named(&store, &args.names, false, exit::FAILED);
+    let filters = listed::filters(&args.filter)?;
+    let (entries, mut status) = if args.names.is_empty() {
+        let entries = store.all()?.into_iter().filter(|entry| {
+            let status = entry.status();
+            (!args.running || status.is_running() || entry.is_kept()) && listed::matches(&filters, entry, &status)
+        });
+        (entries.map(|entry| (entry.id.to_string(), entry)).collect(), 0)
+    } else {
+        store::named(&store, &args.names, false, exit::FAILED)
+    };
     for (name, entry) in entries {
         let stopped =
             if entry.status().is_running() || entry.is_kept() { ending::stop(&entry, args.time) } else { Ok(()) };

@@ -51,7 +51,11 @@ pub(super) fn main(args: &args::Stats) -> Result<u8> {
             for row in &rows {
                 lines.push(template.fill(&row.fields(args.no_trunc))?);
             }
-            text += &if template.table { listed::aligned(&lines) } else { lines.join("\n") + "\n" };
+            text += &if template.table {
+                listed::aligned(&lines)
+            } else {
+                lines.iter().map(|line| format!("{line}\n")).collect()
+            };
         }
         let mut out = std::io::stdout();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

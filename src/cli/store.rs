@@ -36,7 +36,9 @@ pub(super) fn places() -> Result<Places> {
 
 /// The number of a signal that a flag names.
 pub(super) fn signal(text: &str) -> Result<i32> {
-    sys::signal_named(text).ok_or_else(|| Error::new(format!("`{text}` is no signal")))
+    // As podman takes it: -HUP, -9.
+    sys::signal_named(text.strip_prefix('-').unwrap_or(text))
+        .ok_or_else(|| Error::new(format!("`{text}` is no signal")))
 }
 
 /// The sandboxes that these names mean; those that are wrong are complained of, and give the exit status.

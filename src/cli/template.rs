@@ -14,7 +14,12 @@ pub(super) struct Template {
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Field { path: Vec<String>, json: bool },
+    Field {
+        path: Vec<String>,
+        json: bool,
+    },
+    /// The value of a label, empty if there is none.
+    Label(String),
 }
 
 impl Template {
@@ -44,6 +49,7 @@ impl Template {
     pub fn head(&self) -> String {
         let name = |part: &Part| match part {
             Part::Text(text) => text.clone(),
+            Part::Label(name) => name.to_uppercase(),
             Part::Field { path, .. } => path.last().map(|name| name.to_uppercase()).unwrap_or_default(),
         };
         self.parts.iter().map(name).collect()
@@ -59,6 +65,12 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
+                Part::Label(name) => {
+                    let labels = value
+                        .get("Label")
+                        .ok_or_else(|| Error::new("--format: there is no field `.Label`").hint("`sbx ps` has it"))?;
+                    out.push_str(labels.get(name).and_then(Value::as_str).unwrap_or_default());
+                }
                 Part::Field { path, json } => {
                     let mut found = value;
                     for name in path {
@@ -96,6 +108,12 @@ fn field_of(field: &str, whole: &str) -> Result<Part> {
         Some(rest) if rest.starts_with(char::is_whitespace) => (true, rest.trim()),
         _ => (false, field),
     };
+    if let Some(name) = field.strip_prefix(".Label").filter(|rest| rest.starts_with(char::is_whitespace))
+        && let Some(name) = name.trim().strip_prefix('"').and_then(|name| name.strip_suffix('"'))
+        && !name.contains(['"', '\\'])
+    {
+        return Ok(Part::Label(name.to_owned()));
+    }
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
     match path.strip_prefix('.') {
         Some("") => Ok(Part::Field { path: Vec::new(), json }),
@@ -129,10 +147,23 @@ mod tests {
         ] {
             assert_eq!(Template::read(text).unwrap().fill(&value).unwrap(), filled, "{text}");
         }
+        let labelled = json!({"Label": {"a": "1"}});
+        for (text, filled) in [("{{ .Label \"a\" }}", "1"), ("<{{.Label \"b\"}}>", "<>")] {
+            assert_eq!(Template::read(text).unwrap().fill(&labelled).unwrap(), filled, "{text}");
+        }
+        assert!(Template::read("{{.Label \"a\"}}").unwrap().fill(&value).is_err());
         let table = Template::read("table {{.Id}}\\t{{.Names}}").unwrap();
         assert!(table.table);
         assert_eq!(table.head(), "ID\tNAMES");
-        for text in ["{{.Id", "{{range .Names}}", "{{Id}}", "{{.a..b}}", "{{.Id | upper}}"] {
+        for text in [
+            "{{.Id",
+            "{{range .Names}}",
+            "{{Id}}",
+            "{{.a..b}}",
+            "{{.Id | upper}}",
+            "{{.Label a}}",
+            "{{.Label \"a\" \"b\"}}",
+        ] {
             assert!(Template::read(text).is_err(), "{text}");
         }
         assert!(Template::read("{{.Nope}}").unwrap().fill(&value).is_err());

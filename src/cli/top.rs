@@ -77,7 +77,7 @@ pub(super) fn main(args: &args::Top) -> Result<u8> {
             columns.iter().filter_map(cell).collect::<serde_json::Map<_, _>>().into()
         };
         let rows: Vec<_> = processes.iter().map(row).collect();
-        return output::print(&format!("{:#}\n", json!(rows))).map(|()| 0);
+        return output::show(&format!("{:#}\n", json!(rows))).map(|()| 0);
     }
     let mut lines = vec![columns.iter().map(|column| column.head).collect::<Vec<_>>().join("\t")];
     for process in &processes {
@@ -87,7 +87,7 @@ pub(super) fn main(args: &args::Top) -> Result<u8> {
         };
         lines.push(columns.iter().map(cell).collect::<Vec<_>>().join("\t"));
     }
-    output::print(&listed::aligned(&lines)).map(|()| 0)
+    output::show(&listed::aligned(&lines)).map(|()| 0)
 }
 
 fn unknown(entry: &Entry) -> Error {
@@ -96,11 +96,15 @@ fn unknown(entry: &Entry) -> Error {
     )
 }
 
-/// The columns that these words name; several may stand in one word, with commas.
+/// What ps(1) has before the names of columns, and people are used to.
+const BEFORE_COLUMNS: [&str; 3] = ["-eo", "-o", "-Ao"];
+
+/// The columns that these words name; several may stand in one word, with commas or spaces.
 fn columns(words: &[String]) -> Result<Vec<&'static Column>> {
     let usual = || USUAL.map(str::to_owned).to_vec();
     let words = if words.is_empty() { usual() } else { words.to_vec() };
-    let names = words.iter().flat_map(|word| word.split(',')).filter(|name| !name.is_empty());
+    let words = words.iter().filter(|word| !BEFORE_COLUMNS.contains(&word.as_str()));
+    let names = words.flat_map(|word| word.split([',', ' '])).filter(|name| !name.is_empty());
     names
         .map(|name| {
             let lower = name.to_ascii_lowercase();

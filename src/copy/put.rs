@@ -114,13 +114,16 @@ impl Put {
             Ok(base) if how == How::Into => of(base, path, top()),
             Ok(base) => of(base, path, None),
             Err(errno) if how == How::All => Err(failed("open the directory", path, errno)),
+            // A slash at its end says that it is a directory.
+            Err(errno @ Errno(libc::ENOENT | libc::ENOTDIR))
+                if !is_dir && path.as_os_str().as_bytes().ends_with(b"/") =>
+            {
+                Err(failed("open the directory", path, errno))
+            }
             Err(Errno(libc::ENOTDIR)) if !is_dir => Put::beside(path, open, of),
             Err(Errno(libc::ENOTDIR)) => {
                 Err(Error::new(format!("{} is no directory, and a directory is copied there", path.display()))
                     .hint("name a directory, or remove the file first"))
-            }
-            Err(Errno(libc::ENOENT)) if !is_dir && path.as_os_str().as_bytes().ends_with(b"/") => {
-                Err(failed("open the directory", path, Errno(libc::ENOENT)))
             }
             Err(Errno(libc::ENOENT)) => Put::beside(path, open, of),
             Err(errno) => Err(failed("open", path, errno)),

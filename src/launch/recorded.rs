@@ -103,6 +103,8 @@ impl Recorded {
     /// Waits before the program, which has ended so, is started again; false if somebody has asked for its end meanwhile.
     pub fn rest(mut self, pause: Duration, begun: &Begun) -> bool {
         self.live.restarting = true;
+        // How it ended is known all the time, to whoever waits for that.
+        let _ = self.held.rests(begun);
         let _ = self.held.write(&self.live);
         let goes_on = self.undisturbed(pause);
         let _ = self.held.ended(&Begun { stopped: !goes_on, ..begun.clone() });
@@ -273,6 +275,7 @@ impl Recorded {
             cause,
             error,
             stopped: self.stopped,
+            restarts: self.live.restarts,
             ..Begun::default()
         };
         let _ = self.held.ended(&how);

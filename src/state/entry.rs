@@ -22,6 +22,12 @@ const UNTIL_BOOT: &[u8] = b"until-boot";
 /// Locked by the process that starts it again by itself.
 const KEEPER: &str = "keeper";
 
+/// How often it is looked whether a monitor is alive that seems to have been killed.
+const LOOKS: u32 = 3;
+
+/// How long it is waited until the end of a run is looked at again.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// The largest spec.json that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 
@@ -67,16 +73,47 @@ impl Entry {
         // Before the lock is looked at, since it says how it ended by the time that the lock is free.
         let exit = file(self.dir.as_fd(), &c(EXIT), libc::O_RDONLY);
         let Ok(exit) = exit else { return Status::Broken };
-        if let Some(running) = self.running()
-            && is_free(running.as_fd(), Some(Duration::ZERO)) == Ok(false)
-        {
-            let live = file(running.as_fd(), &c(STATE), libc::O_RDONLY);
-            return Status::Running(match live.map(|live| slot::read(live.as_fd())) {
-                Ok(Read::Value(live)) => live,
-                _ => Live::default(),
-            });
+        let mut found = Status::Broken;
+        // One that is started again by itself may have begun its next run between the two looks.
+        for _ in 0..LOOKS {
+            if let Some(running) = self.running()
+                && is_free(running.as_fd(), Some(Duration::ZERO)) == Ok(false)
+            {
+                let live = file(running.as_fd(), &c(STATE), libc::O_RDONLY);
+                return Status::Running(match live.map(|live| slot::read(live.as_fd())) {
+                    Ok(Read::Value(live)) => live,
+                    _ => Live::default(),
+                });
+            }
+            found = Entry::status_in(exit.as_fd());
+            if !matches!(found, Status::Lost { .. }) {
+                break;
+            }
         }
-        Entry::status_in(exit.as_fd())
+        found
+    }
+
+    /// Waits until its monitor has ended, and gives how that was, of the run that it found or of a later one. `exit` is the file of [`Entry::exit`].
+    ///
+    /// # Errors
+    ///
+    /// That cannot be told.
+    pub fn end(&self, exit: Option<&OwnedFd>) -> Result<Status> {
+        let Some(exit) = exit else { return self.wait(None).map(|_| Status::Broken) };
+        loop {
+            self.wait(None)?;
+            let found = Entry::status_in(exit.as_fd());
+            // The next run may have begun, in which nothing is written of the end.
+            if !matches!(found, Status::Lost { .. }) || !self.status().is_running() {
+                let again = Entry::status_in(exit.as_fd());
+                return Ok(if matches!(again, Status::Lost { .. }) { found } else { again });
+            }
+            std::thread::sleep(AGAIN);
+            let found = Entry::status_in(exit.as_fd());
+            if let Status::Exited(_) = found {
+                return Ok(found);
+            }
+        }
     }
 
     /// Says that it is not to be started again by itself; or not before the machine has been started anew.

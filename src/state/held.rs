@@ -61,15 +61,18 @@ impl Held {
             }
         };
         // Whatever a monitor has left that was killed.
-        for name in [STATE, SOCKET] {
-            match sys::unlink(dir.as_fd(), &c(name), false) {
-                Ok(()) | Err(Errno(libc::ENOENT)) => {}
-                Err(errno) => return Err(failed("remove", &path.join(name), errno)),
+        let fresh = || -> Result<_> {
+            for name in [STATE, SOCKET] {
+                match sys::unlink(dir.as_fd(), &c(name), false) {
+                    Ok(()) | Err(Errno(libc::ENOENT)) => {}
+                    Err(errno) => return Err(failed("remove", &path.join(name), errno)),
+                }
             }
-        }
-        let state = slot::make(dir.as_fd(), &c(STATE)).map_err(|errno| full("make", &path.join(STATE), errno))?;
-        let listener = sys::listen_in(dir.as_fd(), &c(SOCKET), WAITING);
-        let listener = listener.map_err(|errno| full("make", &path.join(SOCKET), errno))?;
+            let state = slot::make(dir.as_fd(), &c(STATE)).map_err(|errno| full("make", &path.join(STATE), errno))?;
+            let listener = sys::listen_in(dir.as_fd(), &c(SOCKET), WAITING);
+            Ok((state, listener.map_err(|errno| full("make", &path.join(SOCKET), errno))?))
+        };
+        let (state, listener) = fresh().inspect_err(|_| clear(dir.as_fd(), above.as_fd(), &id))?;
         let held = Held { id, path, above, dir, lock, listener, state, exit, begun, log };
         held.write_exit(&held.begun)?;
         Ok(held)
@@ -117,6 +120,16 @@ impl Held {
         self.write_exit(&how)
     }
 
+    /// The last run has ended so, and the next one has not begun.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn rests(&mut self, last: &Begun) -> Result<()> {
+        self.begun.started = last.started;
+        self.write_exit(last)
+    }
+
     fn write_exit(&self, begun: &Begun) -> Result<()> {
         slot::write(self.exit.as_fd(), begun)
             .map_err(|errno| Error::new(format!("cannot write how the sandbox {} ended: {errno}", self.id.short())))
@@ -125,12 +138,17 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // The lock goes last, with its descriptor: until then nobody else takes the sandbox for ended, or starts it.
-        for name in [SOCKET, STATE, LOCK] {
-            let _ = sys::unlink(self.dir.as_fd(), &c(name), false);
-        }
-        let _ = sys::unlink(self.above.as_fd(), &c(self.id.as_str()), true);
+        clear(self.dir.as_fd(), self.above.as_fd(), &self.id);
     }
+}
+
+/// Removes the directory of a sandbox whose lock this process has, with what is in it. The lock goes last, with its descriptor: until then nobody else takes
+/// the sandbox for ended, or starts it.
+fn clear(dir: BorrowedFd<'_>, above: BorrowedFd<'_>, id: &Id) {
+    for name in [SOCKET, STATE, LOCK] {
+        let _ = sys::unlink(dir, &c(name), false);
+    }
+    let _ = sys::unlink(above, &c(id.as_str()), true);
 }
 
 /// Makes the directory of a running sandbox, and locks it. None if somebody holds the lock, or has just removed the directory.
@@ -146,7 +164,11 @@ fn locked(above: BorrowedFd<'_>, id: &Id, path: &Path) -> Result<Option<(OwnedFd
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let lock = match sys::openat(dir.as_fd(), &c(LOCK), flags, 0o600) {
         Err(Errno(libc::ENOENT)) => return Ok(None),
-        other => other.map_err(|errno| full("make", &path.join(LOCK), errno))?,
+        other => other.map_err(|errno| {
+            // One that holds a lock or anything else stays.
+            let _ = sys::unlink(above, &c(id.as_str()), true);
+            full("make", &path.join(LOCK), errno)
+        })?,
     };
     match sys::try_lock(lock.as_fd()) {
         // The one who had it may have removed the file since it was opened.

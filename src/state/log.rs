@@ -204,6 +204,8 @@ pub struct Reader {
     dir: OwnedFd,
     /// The file that is read, and how far.
     open: Option<(OwnedFd, u64)>,
+    /// The file after that, if it was there when the reader was made.
+    then: Option<OwnedFd>,
     /// What was read, and is not a whole line yet.
     rest: Vec<u8>,
 }
@@ -211,29 +213,57 @@ pub struct Reader {
 impl Reader {
     /// A reader of the log in the directory of a record, from the older file on.
     pub(super) fn new(dir: OwnedFd) -> Reader {
-        let [new, old] = NAMES.map(c);
-        let first = file(dir.as_fd(), &old, libc::O_RDONLY).or_else(|_| file(dir.as_fd(), &new, libc::O_RDONLY));
-        Reader { open: first.ok().map(|file| (file, 0)), dir, rest: Vec::new() }
+        // The newer one first: if it takes the place of the older one meanwhile, both are the same file, and none is missed.
+        let [new, old] = NAMES.map(|name| file(dir.as_fd(), &c(name), libc::O_RDONLY).ok());
+        let same = |a: &OwnedFd, b: &OwnedFd| sys::stat(a.as_fd()) == sys::stat(b.as_fd());
+        let (first, then) = match (old, new) {
+            (Some(old), Some(new)) if !same(&old, &new) => (Some(old), Some(new)),
+            (old, new) => (old.or(new), None),
+        };
+        Reader { open: first.map(|file| (file, 0)), then, dir, rest: Vec::new() }
     }
 
-    /// Reads on, and calls for each whole line. Gives whether there was any.
+    /// Reads what is there by now, and no more, however fast the program writes; calls for each whole line. Gives whether there was any.
+    pub fn present(&mut self, each: &mut dyn FnMut(&[u8])) -> bool {
+        let last = self.then.as_ref().or(self.open.as_ref().map(|(file, _)| file));
+        let Some(size) = last.and_then(|file| size(file.as_fd()).ok()) else { return false };
+        self.read(Some(size), each)
+    }
+
+    /// Reads on to the end, and calls for each whole line. Gives whether there was any.
     pub fn next(&mut self, each: &mut dyn FnMut(&[u8])) -> bool {
+        self.read(None, each)
+    }
+
+    /// Reads on; of the last file that is known, no more than `most` bytes.
+    fn read(&mut self, most: Option<u64>, each: &mut dyn FnMut(&[u8])) -> bool {
         let mut buffer = vec![0; 1 << 16];
         let mut any = false;
+        let [new, _] = NAMES.map(c);
         loop {
-            let [new, _] = NAMES.map(c);
             let Some((open, at)) = &mut self.open else {
                 let Ok(file) = file(self.dir.as_fd(), &new, libc::O_RDONLY) else { return any };
                 self.open = Some((file, 0));
                 continue;
             };
-            match sys::read_at(open.as_fd(), &mut buffer, *at) {
+            let room = most.filter(|_| self.then.is_none()).map(|most| most.saturating_sub(*at));
+            let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
+            let length = room.min(buffer.len());
+            match sys::read_at(open.as_fd(), buffer.get_mut(..length).unwrap_or_default(), *at) {
                 Ok(count @ 1..) => {
                     *at += count as u64;
                     self.rest.extend_from_slice(buffer.get(..count).unwrap_or_default());
                     any |= self.lines(each);
                 }
                 Ok(0) => {
+                    if let Some(then) = self.then.take() {
+                        self.open = Some((then, 0));
+                        self.rest.clear();
+                        continue;
+                    }
+                    if most.is_some() {
+                        return any;
+                    }
                     // At its end: another file may have come since.
                     let newest = sys::stat_below(self.dir.as_fd(), &new);
                     if newest.is_err() || newest == sys::stat(open.as_fd()) {
@@ -298,6 +328,33 @@ mod tests {
         log.write(out, &[b'x'; LONGEST + 1]);
         let lines = all(&mut reader);
         assert_eq!(lines.iter().map(|line| (line.1, line.2.len())).collect::<Vec<_>>(), [(false, LONGEST), (false, 1)]);
+    }
+
+    #[test]
+    fn what_is_there_is_read_to_its_end_although_more_is_written_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(open(&dir), 4000).unwrap();
+        for number in 0..100 {
+            log.write(Stream::Out, format!("line {number}\n").as_bytes());
+        }
+        let mut reader = Reader::new(open(&dir));
+        let (mut first, mut last, mut read) = (None, None, 0);
+        reader.present(&mut |line| {
+            let text = String::from_utf8(Line::read(line).unwrap().text.to_vec()).unwrap();
+            first.get_or_insert(text.clone());
+            last = Some(text);
+            read += 1;
+            assert!(read <= 100, "it follows what is written");
+            // More than the file takes: it is turned away while it is read.
+            for _ in 0..5 {
+                log.write(Stream::Out, b"meanwhile, and rather long\n");
+            }
+        });
+        assert_eq!(last.as_deref(), Some("line 99"));
+        assert!(read > 50 && first.is_some_and(|first| first.starts_with("line ")));
+        // A follower goes on from there.
+        log.write(Stream::Out, b"end\n");
+        assert_eq!(all(&mut reader).last().unwrap().2, "end");
     }
 
     #[test]

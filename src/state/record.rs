@@ -176,6 +176,8 @@ pub struct Begun {
     pub error: String,
     /// Somebody has asked for its end.
     pub stopped: bool,
+    /// How often it was started again by then.
+    pub restarts: u32,
 }
 
 /// The stage that a sandbox is in.

@@ -252,6 +252,8 @@ impl Store {
     ///
     /// There is none, or there are several.
     pub fn find(&self, word: &str) -> Result<Entry> {
+        // As docker prints names.
+        let word = word.strip_prefix('/').unwrap_or(word);
         let Some(store) = open(&self.places.state, false)? else { return Err(unknown(word)) };
         if check_name(word).is_ok()
             && let Ok(names) = directory(store.as_fd(), &c(NAMES), 0o077)

@@ -7,6 +7,7 @@ pub mod audio;
 pub mod bwrap;
 pub mod compositor;
 mod host;
+pub mod left;
 mod need;
 pub mod network;
 mod place;
