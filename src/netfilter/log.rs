@@ -110,7 +110,7 @@ pub fn log_unanswered(filter: BorrowedFd<'_>, log: BorrowedFd<'_>, v6: bool) -> 
             }
             rule.load(Value::Transport(13, 1)).only_byte(SYN | ACK, SYN).at_most(EACH_SECOND, AT_ONCE);
             rule.log(UNANSWERED);
-            rule.drop_silently();
+            rule.discard();
         });
         batch.add("a rule that counts (nft_limit)", rule);
     }

@@ -230,11 +230,6 @@ impl Rule {
         })
     }
 
-    /// Drops the packet, and answers nobody.
-    pub fn drop_silently(&mut self) {
-        self.verdict(DROP, None);
-    }
-
     /// Tells of the packet to a group of nfnetlink_log.
     pub fn log(&mut self, group: u16) {
         self.expression("log", |data| {
