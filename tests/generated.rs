@@ -118,6 +118,7 @@ fn the_manual_is_fresh() {
         &["port"],
         &["cp"],
         &["stats"],
+        &["events"],
         &["update"],
         &["profile", "list"],
         &["profile", "show"],
@@ -210,7 +211,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|update|cp) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|events|update|cp) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }
@@ -371,6 +372,15 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .RB [ \-\-no\-stream ]
 .RB [ \-a ]
 .RI [ NAME ]...
+.br
+.B sbx events
+.RB [ \-\-no\-stream ]
+.RB [ \-\-since
+.IR TIME ]
+.RB [ \-\-until
+.IR TIME ]
+.RB [ \-\-filter
+.IR KEY = VALUE ]...
 .br
 .B sbx update
 .RB [ \-\-memory
@@ -751,6 +761,17 @@ table before, and in the first one since the start.
 .B "sbx update"
 changes limits of a sandbox that runs. Each is read back after it was written; if one does not hold, those before it are put back, and the message says so. The new limits
 count for the next start, too, whatever its command line says. A memory limit below what is used has the kernel take memory back, and end processes if that is not enough.
+.PP
+.B "sbx events"
+prints what happens to sandboxes that have a record: that one was created, started, died, was stopped, killed, paused, renamed, removed and so on, with podman's words; with
+.B \-\-since
+or
+.BR \-\-until ,
+also what has happened before. The monitors and the verbs append a line for each to
+.IR ~/.local/state/sbx/.events/events ;
+once that is larger than a MiB, it becomes
+.I events.1
+and the older one is gone. Of a monitor that is killed nobody tells the end, and a disk that is full keeps lines out; whoever could not write one says so once.
 .PP
 There is no daemon. The launcher of each sandbox goes on in the background, as its monitor, and the sandbox ends with it: one that is killed is listed as
 .BR "Exited (137), killed" ,

@@ -329,7 +329,7 @@ fn a_full_disk_keeps_a_sandbox_from_starting_and_loses_no_status() {
     assert!(ran.out.starts_with("second 125\nx running\n"), "{ran:#?}");
     assert!(ran.err.contains("full"), "{ran:#?}");
     // 128 + SIGUSR1.
-    assert!(ran.out.ends_with("138\nx\n.names\n"), "{ran:#?}");
+    assert!(ran.out.ends_with("138\nx\n.events\n.names\n"), "{ran:#?}");
 }
 
 #[test]

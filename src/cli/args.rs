@@ -15,7 +15,7 @@ pub use super::upper_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...\n       sbx pause|unpause|top|port|stats|update|cp ...\n       sbx network create|ls|inspect|rm ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...\n       sbx pause|unpause|top|port|stats|events|update|cp ...\n       sbx network create|ls|inspect|rm ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
@@ -39,10 +39,11 @@ pub struct Cli {
 }
 
 /// The verbs: words that may come first on the command line.
-pub const VERBS: [&str; 36] = [
+pub const VERBS: [&str; 37] = [
     "run", "plan", "check", "profile", "selftest", "homes", "diff", "commit", "discard", "export", "uppers",
     "snapshot", "fork", "create", "start", "restart", "exec", "attach", "ps", "logs", "inspect", "stop", "kill",
     "wait", "rm", "prune", "rename", "pause", "unpause", "top", "port", "stats", "update", "cp", "generate", "network",
+    "events",
 ];
 
 /// The subcommands of `sbx`.
@@ -165,6 +166,11 @@ pub enum Verb {
     Update(Update),
     /// Print at which ports of the host servers in sandboxes are reached
     Port(Port),
+    /// Print what has happened to sandboxes, and goes on to happen
+    #[command(
+        after_help = "Events are attach, create, died, exec, exec_died, kill, oom, pause, remove, rename, restart, start, stop, unpause and update."
+    )]
+    Events(Events),
 }
 
 /// `sbx selftest`

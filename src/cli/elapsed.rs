@@ -1,6 +1,8 @@
 //! Times as people say them: podman's and docker's words.
 
-use std::time::Duration;
+use crate::error::{Error, Result};
+use crate::sys;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How long something took: `5 minutes`, `About an hour`.
 pub(super) fn words(time: Duration) -> String {
@@ -49,19 +51,43 @@ pub(super) fn go(time: Duration) -> String {
 
 /// How long ago a time was: nanoseconds since 1970. A clock that was set back since gives the shortest time.
 pub(super) fn since(time: u64) -> Duration {
-    Duration::from_nanos(crate::sys::realtime_nanoseconds().saturating_sub(time))
+    Duration::from_nanos(sys::realtime_nanoseconds().saturating_sub(time))
 }
 
 /// A time, nanoseconds since 1970, as RFC 3339 has it.
 pub(super) fn rfc3339(time: u64) -> String {
-    let time = std::time::UNIX_EPOCH.checked_add(Duration::from_nanos(time)).unwrap_or(std::time::UNIX_EPOCH);
+    let time = UNIX_EPOCH.checked_add(Duration::from_nanos(time)).unwrap_or(UNIX_EPOCH);
     humantime::format_rfc3339_nanos(time).to_string()
+}
+
+/// The time that a text means, in nanoseconds since 1970: one of RFC 3339, seconds since 1970, or a time that has passed since, such as 10m.
+pub(super) fn when(text: &str) -> Result<u64> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    if let Ok(seconds) = text.parse::<f64>()
+        && let Ok(time) = Duration::try_from_secs_f64(seconds)
+    {
+        return Ok(nanoseconds(time));
+    }
+    // One that is yet to come.
+    if let Some(Ok(ahead)) = text.strip_prefix('-').map(humantime::parse_duration) {
+        return Ok(sys::realtime_nanoseconds().saturating_add(nanoseconds(ahead)));
+    }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(sys::realtime_nanoseconds().saturating_sub(nanoseconds(ago)));
+    }
+    let day = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    match humantime::parse_rfc3339_weak(&day).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
+        Some(time) => Ok(nanoseconds(time)),
+        None => {
+            Err(Error::new(format!("`{text}` is no time"))
+                .hint("write 10m, 2026-11-29T12:00:00Z or seconds since 1970"))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{go, words};
-    use std::time::Duration;
+    use super::*;
 
     #[test]
     fn times_are_printed_as_go_prints_them() {
@@ -99,5 +125,16 @@ mod tests {
         ] {
             assert_eq!(words(Duration::from_secs(seconds)), said, "{seconds}");
         }
+    }
+
+    #[test]
+    fn times_are_absolute_or_so_long_ago() {
+        assert_eq!(when("0.5"), Ok(500_000_000));
+        assert_eq!(when("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
+        assert_eq!(when("1970-01-02"), Ok(86_400_000_000_000));
+        let ago = when("10m").unwrap();
+        assert!(sys::realtime_nanoseconds() - ago >= 600_000_000_000);
+        assert!(when("-10m").unwrap() - sys::realtime_nanoseconds() > 500_000_000_000);
+        assert!(when("yesterday").is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! `sbx stop`, `sbx kill` and `sbx wait`.
 
-use super::{args, listed, output, store};
+use super::{args, happened, listed, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::state::{Entry, Request, Silence, Status, Store};
+use crate::state::{Entry, Happened, Request, Silence, Status, Store};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,15 @@ pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
 
 /// The same; the next boot may start it again as if nobody had stopped it.
 fn stop_until(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
+    let ran = entry.status().is_running();
+    end(entry, time, boot)?;
+    if ran {
+        happened::tell(entry, &Happened::Stop);
+    }
+    Ok(())
+}
+
+fn end(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
     let signal = if entry.spec.stop_signal > 0 { entry.spec.stop_signal } else { libc::SIGTERM };
     let time = Duration::from_secs(time.unwrap_or(entry.spec.stop_timeout));
     let late = || {
@@ -172,9 +181,12 @@ pub(super) fn kill_main(args: &args::Kill) -> Result<u8> {
     let signal = store::signal(&args.signal)?;
     let (entries, status) = chosen(&store::store()?, &args.names, args.all, &[], false)?;
     each(&entries, status, |entry| match send(entry, signal, signal == libc::SIGKILL)? {
-        // As with docker, this is a stop: the next boot starts it no more if it is to be started unless it was stopped.
-        Sent::Yes if signal == libc::SIGKILL && entry.spec.restart == "unless-stopped" => entry.ask_to_stop(false),
-        Sent::Yes => Ok(()),
+        Sent::Yes => {
+            happened::tell(entry, &Happened::Kill(signal));
+            // As with docker, this is a stop: the next boot starts it no more if it is to be started unless it was stopped.
+            let stops = signal == libc::SIGKILL && entry.spec.restart == "unless-stopped";
+            if stops { entry.ask_to_stop(false) } else { Ok(()) }
+        }
         Sent::Stuck => Err(stuck(entry)),
         Sent::Gone => Err(Error::new(format!(
             "only a running sandbox can be killed, and {} is {}",

@@ -1,12 +1,12 @@
 //! The record of a run that can be named (`--name`, `--detach`).
 
-use super::{args, familiar, remove, store};
+use super::{args, familiar, happened, remove, store};
 use crate::error::{Error, Result};
 use crate::launch::{Keys, Recorded};
 use crate::plan::Plan;
 use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
-use crate::state::{Begun, Id, LOG_SIZE, Spec, Store, Text, check_name};
+use crate::state::{Begun, Happened, Id, LOG_SIZE, Spec, Store, Text, check_name};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -149,7 +149,11 @@ pub(super) fn begin(
     let spec = spec(args, sandbox, plan)?;
     let store = store::store()?;
     replace(&args.kept, &store)?;
-    Ok(Recorded::new(store.begin(spec, args.kept.name.as_deref(), id)?, outputs))
+    let held = store.begin(spec, args.kept.name.as_deref(), id)?;
+    if let Ok(entry) = store.find(held.id().as_str()) {
+        happened::tell(&entry, &Happened::Create);
+    }
+    Ok(Recorded::new(held, outputs))
 }
 
 /// Has a network that the sandbox shares know it by the name of its record.
@@ -178,7 +182,12 @@ pub(super) fn end(mut record: Recorded, remove: bool, existing: bool) -> Result<
     record.drain();
     record.finish();
     if remove || !(existing || record.has_started()) {
-        store::store()?.forget(record.id())?;
+        let store = store::store()?;
+        let entry = store.find(record.id().as_str());
+        store.forget(record.id())?;
+        if let Ok(entry) = entry {
+            happened::tell(&entry, &Happened::Remove);
+        }
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! `sbx logs`: what the program of a sandbox in the background has written.
 
-use super::{args, output, store};
+use super::{args, elapsed, output, store};
 use crate::error::{Error, Result};
 use crate::state::{Entry, Line, Reader, Status, Stream};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How long a follower waits before it looks again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -22,7 +22,7 @@ pub(super) fn main(args: &args::Logs) -> Result<u8> {
         let reader = entry.log()?;
         all.push((entry, reader));
     }
-    let time = |text: &Option<String>| text.as_deref().map(when).transpose();
+    let time = |text: &Option<String>| text.as_deref().map(elapsed::when).transpose();
     let (since, until) = (time(&args.since)?, time(&args.until)?);
     let wanted =
         |line: &Line<'_>| since.is_none_or(|since| line.time >= since) && until.is_none_or(|until| line.time <= until);
@@ -256,31 +256,6 @@ fn colour(text: &str) -> Option<usize> {
     numbers.get(end..)?.starts_with('m').then_some(2 + end + 1)
 }
 
-/// The time that a text means, in nanoseconds since 1970: one of RFC 3339, seconds since 1970, or a time that has passed since, such as 10m.
-fn when(text: &str) -> Result<u64> {
-    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    if let Ok(seconds) = text.parse::<f64>()
-        && let Ok(time) = Duration::try_from_secs_f64(seconds)
-    {
-        return Ok(nanoseconds(time));
-    }
-    // One that is yet to come.
-    if let Some(Ok(ahead)) = text.strip_prefix('-').map(humantime::parse_duration) {
-        return Ok(sys::realtime_nanoseconds().saturating_add(nanoseconds(ahead)));
-    }
-    if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(sys::realtime_nanoseconds().saturating_sub(nanoseconds(ago)));
-    }
-    let day = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    match humantime::parse_rfc3339_weak(&day).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()) {
-        Some(time) => Ok(nanoseconds(time)),
-        None => {
-            Err(Error::new(format!("`{text}` is no time"))
-                .hint("write 10m, 2026-11-29T12:00:00Z or seconds since 1970"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,16 +286,5 @@ mod tests {
             );
         }
         assert!(!shown(b"\xff\x9b2J").contains('\u{9b}'));
-    }
-
-    #[test]
-    fn times_are_absolute_or_so_long_ago() {
-        assert_eq!(when("0.5"), Ok(500_000_000));
-        assert_eq!(when("1970-01-01T00:00:01Z"), Ok(1_000_000_000));
-        assert_eq!(when("1970-01-02"), Ok(86_400_000_000_000));
-        let ago = when("10m").unwrap();
-        assert!(sys::realtime_nanoseconds() - ago >= 600_000_000_000);
-        assert!(when("-10m").unwrap() - sys::realtime_nanoseconds() > 500_000_000_000);
-        assert!(when("yesterday").is_err());
     }
 }

@@ -15,12 +15,14 @@ mod cp;
 mod elapsed;
 mod ending;
 mod environment;
+mod events;
 mod exec;
 mod familiar;
 mod familiar_args;
 mod flags;
 mod generate;
 mod guarded;
+mod happened;
 mod homes;
 mod inspect;
 mod kept;
@@ -166,6 +168,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Verb::Stats(verb) => stats::main(&verb),
         Verb::Cp(verb) => cp::main(&verb),
         Verb::Update(verb) => update::main(&verb),
+        Verb::Events(verb) => events::main(&verb),
     };
     match result {
         Ok(status) => status,

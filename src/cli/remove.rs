@@ -1,9 +1,9 @@
 //! `sbx rm`, `sbx prune` and `sbx rename`.
 
-use super::{args, ending, listed, output, store};
+use super::{args, ending, happened, listed, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
-use crate::state::{Entry, Store};
+use crate::state::{Entry, Happened, Store};
 use std::io::BufRead;
 
 /// The exit status if there is no such sandbox, and if one runs: podman's.
@@ -22,7 +22,9 @@ pub(super) fn one(store: &Store, entry: &Entry, force: bool, time: Option<u64>) 
         }
         ending::stop(entry, time)?;
     }
-    store.remove(entry)
+    store.remove(entry)?;
+    happened::tell(entry, &Happened::Remove);
+    Ok(())
 }
 
 pub(super) fn main(args: &args::Rm) -> Result<u8> {
@@ -80,5 +82,10 @@ pub(super) fn prune(args: &args::Prune) -> Result<u8> {
 
 pub(super) fn rename(args: &args::Rename) -> Result<u8> {
     let store = store::store()?;
-    store.rename(&store.find(&args.name)?, &args.new).map(|()| 0)
+    let mut entry = store.find(&args.name)?;
+    store.rename(&entry, &args.new)?;
+    let old = entry.called().to_owned();
+    entry.name = Some(args.new.clone());
+    happened::tell(&entry, &Happened::Rename(old));
+    Ok(0)
 }

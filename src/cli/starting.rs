@@ -1,11 +1,11 @@
 //! `sbx create`, `sbx start` and `sbx restart`.
 
-use super::{args, attach, background, ending, kept, layers, listed, output, run, store};
+use super::{args, attach, background, ending, happened, kept, layers, listed, output, run, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::Joining;
 use crate::plan;
-use crate::state::{Entry, Store};
+use crate::state::{Entry, Happened, Store};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -18,6 +18,9 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
     let store = store::store()?;
     kept::replace(&args.kept, &store)?;
     let id = store.create(kept::spec(args, &sandbox, &plan)?, args.kept.name.as_deref())?;
+    if let Ok(entry) = store.find(id.as_str()) {
+        happened::tell(&entry, &Happened::Create);
+    }
     output::print(&format!("{id}\n")).map(|()| 0)
 }
 
@@ -67,7 +70,10 @@ pub(super) fn restart(args: &args::Restart) -> Result<u8> {
         let stopped =
             if entry.status().is_running() || entry.is_kept() { ending::stop(&entry, args.time) } else { Ok(()) };
         match stopped.and_then(|()| one(&store, &entry, None)) {
-            Ok(None | Some(0)) => output::print(&format!("{name}\n"))?,
+            Ok(None | Some(0)) => {
+                happened::tell(&entry, &Happened::Restart);
+                output::print(&format!("{name}\n"))?;
+            }
             Ok(Some(failed)) => status = failed,
             Err(error) => status = output::complain(&error),
         }

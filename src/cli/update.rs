@@ -1,14 +1,14 @@
 //! `sbx update`: other limits for a sandbox. They hold at once if it runs, and are kept for its next start.
 
 use super::caller::Caller;
-use super::{args, asked, flags, output, store};
+use super::{args, asked, flags, happened, output, store};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::plan;
 use crate::profile::schema;
 use crate::profile::{Merged, resolve};
 use crate::spec::limits::{Limits, Value};
-use crate::state::{Change, LONGEST, Request};
+use crate::state::{Change, Happened, LONGEST, Request};
 use std::collections::BTreeMap;
 
 pub(super) fn main(args: &args::Update) -> Result<u8> {
@@ -41,6 +41,7 @@ pub(super) fn main(args: &args::Update) -> Result<u8> {
     kept.add(settings).map_err(|errno| {
         Error::new(format!("the limits hold, and cannot be kept for the next start of {}: {errno}", entry.called()))
     })?;
+    happened::tell(&entry, &Happened::Update);
     output::print(&format!("{}\n", args.name)).map(|()| 0)
 }
 

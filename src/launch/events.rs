@@ -7,6 +7,7 @@ use super::denials::Denials;
 use super::outcome::Outcome;
 use crate::error::Result;
 use crate::spec::Published;
+use crate::state::Happened;
 use crate::sys::Poll;
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -64,6 +65,9 @@ pub trait Events {
 
     /// Passes on what those who are attached have typed, and what they are shown.
     fn attend(&mut self) {}
+
+    /// Something has happened that is told to those who follow what happens to sandboxes.
+    fn happened(&mut self, _what: &Happened) {}
 
     /// Somebody has asked for the program's end.
     fn stopped(&mut self) {}

@@ -28,6 +28,10 @@ pub(super) struct Further {
     pub client: Option<u64>,
     /// It goes on without as soon as it was started.
     pub detach: bool,
+    /// Its file came with the request, so that it is a part of sbx's.
+    pub own: bool,
+    /// It was executed.
+    pub started: bool,
     /// Both ends of its terminal, if nobody else has the master. What it writes there is read, so that it never waits for a reader. The slave keeps the
     /// terminal working when the program closes it and opens it again.
     pub terminal: Option<[OwnedFd; 2]>,

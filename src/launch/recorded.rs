@@ -5,7 +5,7 @@ use super::control::Control;
 use super::outcome::Outcome;
 use crate::error::{Error, Result};
 use crate::spec::Published;
-use crate::state::{Answer, Begun, Cause, Held, Id, Live, Port, Request, Stream};
+use crate::state::{Answer, Begun, Cause, Happened, Held, Id, Live, Port, Request, Stream};
 use crate::sys::{self, Poll};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -72,13 +72,15 @@ pub struct Recorded {
     ended: bool,
     /// Somebody has asked for the end.
     stopped: bool,
+    /// Something that has happened could not be told to `sbx events`.
+    untold: bool,
 }
 
 impl Recorded {
     /// A run with this record. What comes from `outputs`, which do not block, goes to its log.
     pub fn new(held: Held, outputs: Option<[OwnedFd; 2]>) -> Recorded {
         let live = Live { monitor: sys::pid(), ..Live::default() };
-        Recorded { held, live, outputs, attached: Attached::default(), ended: false, stopped: false }
+        Recorded { held, live, outputs, attached: Attached::default(), ended: false, stopped: false, untold: false }
     }
 
     /// Says that the program's standard input is a pipe with this write end.
@@ -108,6 +110,10 @@ impl Recorded {
         let _ = self.held.write(&self.live);
         let goes_on = self.undisturbed(pause);
         let _ = self.held.ended(&Begun { stopped: !goes_on, ..begun.clone() });
+        if goes_on {
+            // What cannot be written is said by the launcher that follows.
+            let _ = self.held.tell(&Happened::Restart);
+        }
         goes_on
     }
 
@@ -133,6 +139,12 @@ impl Recorded {
                 }
             }
         }
+    }
+
+    /// Tells `sbx events` what has happened. Gives why it could not be told, the first time.
+    pub(super) fn tell(&mut self, what: &Happened) -> Option<String> {
+        let error = self.held.tell(what).err()?;
+        (!std::mem::replace(&mut self.untold, true)).then_some(error.message)
     }
 
     pub(super) fn stopped(&mut self) {
@@ -238,7 +250,7 @@ impl Recorded {
         let _ = self.held.write(&self.live);
     }
 
-    pub(super) fn exited(&mut self, outcome: &Outcome, oom: bool) {
+    pub(super) fn exited(&mut self, outcome: &Outcome, oom: bool) -> Vec<Happened> {
         self.drain();
         let cause = match outcome {
             Outcome::Signaled(libc::SIGKILL) | Outcome::Killed if oom => Cause::Oom,
@@ -249,15 +261,20 @@ impl Recorded {
         };
         self.end(i32::from(outcome.status()), cause, String::new());
         self.attached.ended(&Answer { status: Some(outcome.status().into()), ..Answer::default() });
+        let oom = (cause == Cause::Oom).then_some(Happened::Oom);
+        oom.into_iter().chain([Happened::Died(outcome.status().into())]).collect()
     }
 
-    /// The run has failed, before the program or while it ran.
-    pub fn failed(&mut self, error: &Error) {
+    /// The run has failed, before the program or while it ran. Gives what has happened by that.
+    pub(super) fn failed(&mut self, error: &Error) -> Option<Happened> {
         if !self.ended {
-            self.end(i32::from(error.status), Cause::Failed, error.message.clone());
-            let (error, status) = (Some(error.message.chars().take(1000).collect()), Some(error.status.into()));
+            let error_status = i32::from(error.status);
+            self.end(error_status, Cause::Failed, error.message.clone());
+            let (error, status) = (Some(error.message.chars().take(1000).collect()), Some(error_status));
             self.attached.ended(&Answer { error, status, ..Answer::default() });
+            return self.has_started().then_some(Happened::Died(error_status));
         }
+        None
     }
 
     /// Whether the program was started.

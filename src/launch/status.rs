@@ -12,6 +12,7 @@ use super::recorded::{Recorded, Report, Waiting};
 use crate::error::Result;
 use crate::plan::Receipt;
 use crate::spec::Published;
+use crate::state::Happened;
 use crate::sys::{self, Poll};
 use serde_json::{Value, json};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -120,8 +121,8 @@ impl Status {
             let text = json!({"version": 1, "started": false, "error": error.message});
             let _ = told.write(&format!("{text:#}\n"));
         }
-        if let Some(record) = &mut self.record {
-            record.failed(error);
+        if let Some(what) = self.record.as_mut().and_then(|record| record.failed(error)) {
+            self.happened(&what);
         }
         self.tell(&json!({"event": "failed", "status": error.status, "message": error.message}));
     }
@@ -188,7 +189,11 @@ impl Events for Status {
 
     fn attach(&mut self, client: u64, joining: Joining) -> std::result::Result<bool, String> {
         match &mut self.record {
-            Some(record) if record.has_outputs() => Ok(record.attached.add(client, joining)),
+            Some(record) if record.has_outputs() => {
+                let input = record.attached.add(client, joining);
+                self.happened(&Happened::Attach);
+                Ok(input)
+            }
             _ if self.passes_through => {
                 Err("it was started with --log-driver passthrough, and writes to what its caller had open".to_owned())
             }
@@ -224,6 +229,12 @@ impl Events for Status {
         }
     }
 
+    fn happened(&mut self, what: &Happened) {
+        if let Some(why) = self.record.as_mut().and_then(|record| record.tell(what)) {
+            self.note(&format!("what happens to the sandbox cannot be told to `sbx events`: {why}"));
+        }
+    }
+
     fn stopped(&mut self) {
         if let Some(record) = &mut self.record {
             record.stopped();
@@ -234,6 +245,7 @@ impl Events for Status {
         if let Some(record) = &mut self.record {
             record.paused(on);
         }
+        self.happened(if on { &Happened::Pause } else { &Happened::Unpause });
     }
 
     fn requests(&mut self) -> Option<OwnedFd> {
@@ -247,13 +259,16 @@ impl Events for Status {
     fn started(&mut self, pid: i32) {
         if let Some(record) = &mut self.record {
             record.started(pid);
-            if let Some(waiting) = self.waiting.take() {
-                waiting.tell(&Report::Started(record.id().to_string()));
-                // Whatever is mounted there can be unmounted.
-                let _ = sys::chdir(c"/");
-                if self.passes_through {
-                    self.let_go();
-                }
+            self.happened(&Happened::Start);
+        }
+        if let Some(record) = &self.record
+            && let Some(waiting) = self.waiting.take()
+        {
+            waiting.tell(&Report::Started(record.id().to_string()));
+            // Whatever is mounted there can be unmounted.
+            let _ = sys::chdir(c"/");
+            if self.passes_through {
+                self.let_go();
             }
         }
         if let Some(told) = self.receipt.take() {
@@ -383,7 +398,8 @@ impl Events for Status {
         }
         let oom = self.used.as_ref().is_some_and(|used| used.oom_kills.unwrap_or(0) > 0);
         if let Some(record) = &mut self.record {
-            record.exited(outcome, oom);
+            let all = record.exited(outcome, oom);
+            all.iter().for_each(|what| self.happened(what));
         }
         let (cause, signal) = match outcome {
             Outcome::Exited(_) => ("exited", None),

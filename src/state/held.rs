@@ -1,7 +1,8 @@
 //! The lock of a monitor, and what the monitor writes.
 
+use super::event::{Happened, Journal};
 use super::place::{c, directory, failed, file, full};
-use super::record::{Begun, Live};
+use super::record::{Begun, Live, Spec};
 use super::request::SOCKET;
 use super::{Id, Log, slot};
 use crate::error::{Error, Result};
@@ -34,6 +35,8 @@ pub struct Held {
     exit: OwnedFd,
     begun: Begun,
     log: Option<Log>,
+    /// Where what happens to it is told, and the profile and labels that are told with it.
+    told: Option<(Journal, Spec)>,
 }
 
 impl Held {
@@ -73,9 +76,25 @@ impl Held {
             Ok((state, listener.map_err(|errno| full("make", &path.join(SOCKET), errno))?))
         };
         let (state, listener) = fresh().inspect_err(|_| clear(dir.as_fd(), above.as_fd(), &id))?;
-        let held = Held { id, path, above, dir, lock, listener, state, exit, begun, log };
+        let held = Held { id, path, above, dir, lock, listener, state, exit, begun, log, told: None };
         held.write_exit(&held.begun)?;
         Ok(held)
+    }
+
+    /// Has what happens to it told there, with what its record says.
+    pub(super) fn told_by(mut self, journal: Journal, spec: &Spec) -> Held {
+        let spec = Spec { profile: spec.profile.clone(), labels: spec.labels.clone(), ..Spec::default() };
+        self.told = Some((journal, spec));
+        self
+    }
+
+    /// Tells what has happened to it.
+    ///
+    /// # Errors
+    ///
+    /// That cannot be written.
+    pub fn tell(&self, what: &Happened) -> Result<()> {
+        self.told.as_ref().map_or(Ok(()), |(journal, spec)| journal.add_by_id(&self.id, spec, what))
     }
 
     /// The id of the sandbox.

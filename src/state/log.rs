@@ -202,6 +202,8 @@ impl Line<'_> {
 /// Reads a log while it is written.
 pub struct Reader {
     dir: OwnedFd,
+    /// The names of its files, the newer first.
+    names: [&'static str; 2],
     /// The file that is read, and how far.
     open: Option<(OwnedFd, u64)>,
     /// The file after that, if it was there when the reader was made.
@@ -213,14 +215,19 @@ pub struct Reader {
 impl Reader {
     /// A reader of the log in the directory of a record, from the older file on.
     pub(super) fn new(dir: OwnedFd) -> Reader {
+        Reader::of(dir, NAMES)
+    }
+
+    /// A reader of files with these names, the newer first, which take each other's place as those of a log do.
+    pub(super) fn of(dir: OwnedFd, names: [&'static str; 2]) -> Reader {
         // The newer one first: if it takes the place of the older one meanwhile, both are the same file, and none is missed.
-        let [new, old] = NAMES.map(|name| file(dir.as_fd(), &c(name), libc::O_RDONLY).ok());
+        let [new, old] = names.map(|name| file(dir.as_fd(), &c(name), libc::O_RDONLY).ok());
         let same = |a: &OwnedFd, b: &OwnedFd| sys::stat(a.as_fd()) == sys::stat(b.as_fd());
         let (first, then) = match (old, new) {
             (Some(old), Some(new)) if !same(&old, &new) => (Some(old), Some(new)),
             (old, new) => (old.or(new), None),
         };
-        Reader { open: first.map(|file| (file, 0)), then, dir, rest: Vec::new() }
+        Reader { open: first.map(|file| (file, 0)), then, dir, names, rest: Vec::new() }
     }
 
     /// Reads what is there by now, and no more, however fast the program writes; calls for each whole line. Gives whether there was any.
@@ -239,7 +246,7 @@ impl Reader {
     fn read(&mut self, most: Option<u64>, each: &mut dyn FnMut(&[u8])) -> bool {
         let mut buffer = vec![0; 1 << 16];
         let mut any = false;
-        let [new, _] = NAMES.map(c);
+        let [new, _] = self.names.map(c);
         loop {
             let Some((open, at)) = &mut self.open else {
                 let Ok(file) = file(self.dir.as_fd(), &new, libc::O_RDONLY) else { return any };

@@ -11,6 +11,7 @@
 //! $XDG_STATE_HOME/sbx/ID/keeper      locked by the process that starts it again by itself; `stop` says that it is not to
 //! $XDG_STATE_HOME/sbx/ID/update.json settings that were changed since, for its next start
 //! $XDG_STATE_HOME/sbx/.names/NAME     a link whose text is the ID: made exclusively, so that a name is unique
+//! $XDG_STATE_HOME/sbx/.events/        what has happened to sandboxes: see `event`
 //! $XDG_STATE_HOME/sbx/.networks/      networks that sandboxes share: see `network`
 //! $XDG_STATE_HOME/sbx/.new-ID         a record that is not complete yet; .gone-ID one that is being removed
 //! ```
@@ -19,6 +20,7 @@
 //! than a limit, and with each field optional.
 
 mod entry;
+mod event;
 mod held;
 mod id;
 mod log;
@@ -33,6 +35,7 @@ mod store;
 mod words;
 
 pub use entry::Entry;
+pub use event::{Event, Happened};
 pub use held::Held;
 pub use id::Id;
 pub use log::{Line, Log, Reader, SIZE as LOG_SIZE, Stream};

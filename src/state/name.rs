@@ -1,8 +1,15 @@
 //! Names of sandboxes.
 
+use super::Id;
+use super::place::{c, directory};
 use super::words::{FIRST, SECOND};
 use crate::error::{Error, Result};
 use crate::sys;
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The directory of names, below that of all records.
+pub(super) const NAMES: &str = ".names";
 
 /// The longest name, in bytes: it is a file's name.
 const LONGEST: usize = 128;
@@ -23,6 +30,18 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::new(format!("`{name}` cannot be the name of a sandbox")).hint(format!(
         "a name has at most {LONGEST} letters, digits, `_`, `.` and `-`, and begins with a letter or a digit"
     )))
+}
+
+/// The names of all sandboxes whose records are in this directory, by their ids.
+pub(super) fn names_of(store: BorrowedFd<'_>) -> BTreeMap<Id, String> {
+    let Ok(names) = directory(store, &c(NAMES), 0o077) else { return BTreeMap::new() };
+    let all = sys::entries(names.as_fd()).unwrap_or_default().into_iter();
+    all.filter_map(|(name, _)| {
+        let id = Id::parse(sys::link_text(names.as_fd(), &name).ok()?.to_str().ok()?)?;
+        let name = name.into_string().ok().filter(|name| check_name(name).is_ok())?;
+        Some((id, name))
+    })
+    .collect()
 }
 
 /// A name of two words; with a number of `round` once many were taken.

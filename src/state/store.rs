@@ -1,8 +1,9 @@
 //! The records of a user's sandboxes: making, finding, naming and removing them.
 
 use super::entry::{EXIT, Entry, SPEC, boot_id, read_spec};
+use super::event::Journal;
 use super::held::Held;
-use super::name::{check_name, random_name};
+use super::name::{NAMES, check_name, names_of, random_name};
 use super::place::{c, directory, failed, file, full, open};
 use super::record::{Begun, Spec, VERSION};
 use super::slot;
@@ -14,8 +15,6 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-const NAMES: &str = ".names";
 
 /// How often what another command removes, too, is removed again.
 const AGAIN: u32 = 100;
@@ -36,6 +35,11 @@ impl Store {
     /// The records in these directories, which need not exist.
     pub fn new(places: Places) -> Store {
         Store { places }
+    }
+
+    /// What has happened to them.
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.places.state.clone())
     }
 
     /// Makes a record, with this name or a random one, and gives its monitor's lock on it.
@@ -121,7 +125,8 @@ impl Store {
             _ => None,
         };
         let begun = Begun { started: sys::realtime_nanoseconds(), boot: boot_id(), ..Begun::default() };
-        Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun, log)
+        let held = Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun, log)?;
+        Ok(held.told_by(self.journal(), spec))
     }
 
     /// The monitor's lock on a sandbox that is started again.
@@ -219,18 +224,6 @@ impl Store {
         }
     }
 
-    /// The names of all sandboxes, by their ids.
-    fn named(&self, store: BorrowedFd<'_>) -> BTreeMap<Id, String> {
-        let Ok(names) = directory(store, &c(NAMES), 0o077) else { return BTreeMap::new() };
-        let all = sys::entries(names.as_fd()).unwrap_or_default().into_iter();
-        all.filter_map(|(name, _)| {
-            let id = Id::parse(sys::link_text(names.as_fd(), &name).ok()?.to_str().ok()?)?;
-            let name = name.into_string().ok().filter(|name| check_name(name).is_ok())?;
-            Some((id, name))
-        })
-        .collect()
-    }
-
     /// All records, the newest first.
     ///
     /// # Errors
@@ -239,7 +232,7 @@ impl Store {
     pub fn all(&self) -> Result<Vec<Entry>> {
         let Some(store) = open(&self.places.state, false)? else { return Ok(Vec::new()) };
         let found = sys::entries(store.as_fd()).map_err(|errno| failed("read", &self.places.state, errno))?;
-        let mut names = self.named(store.as_fd());
+        let mut names = names_of(store.as_fd());
         let ids = found.into_iter().filter_map(|(name, _)| Id::parse(name.to_str().ok()?));
         let mut all: Vec<_> = ids.filter_map(|id| Entry::open(store.as_fd(), id, &mut names)).collect();
         all.sort_by(|a, b| (b.spec.created, &a.id).cmp(&(a.spec.created, &b.id)));
@@ -285,7 +278,7 @@ impl Store {
         let store = self.made(&self.places.state)?;
         let _locked = self.lock(entry)?;
         let names = self.names(store.as_fd())?;
-        let Some(old) = self.named(store.as_fd()).remove(&entry.id) else {
+        let Some(old) = names_of(store.as_fd()).remove(&entry.id) else {
             return self.give(store.as_fd(), &entry.id, name);
         };
         if old == name {
@@ -346,7 +339,7 @@ impl Store {
             Err(errno) => return Err(failed("remove", &path, errno)),
         }
         if let Ok(names) = directory(store.as_fd(), &c(NAMES), 0o077)
-            && let Some(name) = self.named(store.as_fd()).remove(id)
+            && let Some(name) = names_of(store.as_fd()).remove(id)
         {
             let _ = sys::unlink(names.as_fd(), &c(name), false);
         }

@@ -59,14 +59,14 @@ impl Records {
         self.place.dir.path().join("run/sbx")
     }
 
-    /// The names in the directory of records, but for that of names.
+    /// The names in the directory of records, but for those of names and of what has happened.
     pub fn left(&self) -> Vec<String> {
         let names = |dir: PathBuf| {
             let entries = std::fs::read_dir(dir).into_iter().flatten();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
         };
         let mut all = [names(self.records()), names(self.records().join(".names")), names(self.running())].concat();
-        all.retain(|name| name != ".names");
+        all.retain(|name| name != ".names" && name != ".events");
         all
     }
 

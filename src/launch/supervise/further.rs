@@ -7,7 +7,7 @@ use crate::exit;
 use crate::launch::events::Events;
 use crate::launch::further::{self, Asked, Further, ends};
 use crate::spec::Namespace;
-use crate::state::Answer;
+use crate::state::{Answer, Happened};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -56,7 +56,8 @@ impl Supervisor<'_> {
             sys::send_now(socket, &Message::Further(number).encode())
         };
         send().map_err(|errno| format!("PID 1 of the sandbox does not take it: {errno}"))?;
-        self.further.push(Further { number, client: Some(client), detach, terminal: None });
+        let own = executable.is_some();
+        self.further.push(Further { number, client: Some(client), detach, own, started: false, terminal: None });
         Ok(())
     }
 
@@ -75,15 +76,20 @@ impl Supervisor<'_> {
     }
 
     /// A further program was executed.
-    pub(super) fn on_further_start(&mut self, number: u32) {
-        let started = self.further.iter_mut().find(|further| further.number == number && further.detach);
-        if let (Some(client), Some(control)) = (started.and_then(|further| further.client.take()), &self.control) {
+    pub(super) fn on_further_start(&mut self, number: u32, status: &mut dyn Events) {
+        let Some(further) = self.further.iter_mut().find(|further| further.number == number) else { return };
+        further.started = true;
+        if !further.own {
+            status.happened(&Happened::Exec);
+        }
+        let client = if further.detach { further.client.take() } else { None };
+        if let (Some(client), Some(control)) = (client, &self.control) {
             control.answer(client, &Answer::default());
         }
     }
 
     /// A further program could not be executed.
-    pub(super) fn on_further_failure(&mut self, number: u32, call: Call, errno: Errno) {
+    pub(super) fn on_further_failure(&mut self, number: u32, (call, errno): (Call, Errno), events: &mut dyn Events) {
         let (status, why) = match (call, errno.0) {
             (Call::Execve, libc::ENOENT) => (exit::NOT_FOUND, "not found in the sandbox".to_owned()),
             (Call::Execve, _) => (exit::NOT_EXECUTABLE, format!("cannot be executed in the sandbox: {errno}")),
@@ -94,13 +100,17 @@ impl Supervisor<'_> {
             }
             _ => (exit::FAILED, format!("{}: {errno}", call.name())),
         };
-        self.on_further_end(number, Answer { error: Some(why), status: Some(status.into()), ..Answer::default() });
+        let answer = Answer { error: Some(why), status: Some(status.into()), ..Answer::default() };
+        self.on_further_end(number, answer, events);
     }
 
     /// A further program has ended.
-    pub(super) fn on_further_end(&mut self, number: u32, answer: Answer) {
+    pub(super) fn on_further_end(&mut self, number: u32, answer: Answer, status: &mut dyn Events) {
         let Some(index) = self.further.iter().position(|further| further.number == number) else { return };
         let further = self.further.swap_remove(index);
+        if further.started && !further.own {
+            status.happened(&Happened::ExecDied(answer.status.unwrap_or_default()));
+        }
         if let (Some(client), Some(control)) = (further.client, &self.control) {
             control.answer(client, &answer);
         }

@@ -72,10 +72,12 @@ impl Supervisor<'_> {
             }
             Some(Message::Left) => self.goes_on = true,
             Some(Message::FurtherTerminal(number)) => self.on_further_terminal(number, fd),
-            Some(Message::FurtherStarted(number)) => self.on_further_start(number),
-            Some(Message::FurtherFailed { number, call, errno }) => self.on_further_failure(number, call, errno),
-            Some(Message::FurtherEnded { number, status }) => {
-                self.on_further_end(number, Answer { status: Some(status), ..Answer::default() });
+            Some(Message::FurtherStarted(number)) => self.on_further_start(number, status),
+            Some(Message::FurtherFailed { number, call, errno }) => {
+                self.on_further_failure(number, (call, errno), status);
+            }
+            Some(Message::FurtherEnded { number, status: code }) => {
+                self.on_further_end(number, Answer { status: Some(code), ..Answer::default() }, status);
             }
             Some(Message::Stopped(signal)) => self.on_stop(signal),
             // The last message: PID 1 ends after it.

@@ -22,6 +22,7 @@ mod strings;
 mod terminal;
 mod tree;
 mod union;
+mod watch;
 
 pub use addresses::*;
 pub use arguments::Arguments;
@@ -42,3 +43,4 @@ pub use socket::*;
 pub use terminal::*;
 pub use tree::*;
 pub use union::*;
+pub use watch::*;
