@@ -37,6 +37,9 @@ _sbx() {
             sbx,discard)
                 cmd="sbx__subcmd__discard"
                 ;;
+            sbx,events)
+                cmd="sbx__subcmd__events"
+                ;;
             sbx,exec)
                 cmd="sbx__subcmd__exec"
                 ;;
@@ -159,6 +162,9 @@ _sbx() {
                 ;;
             sbx__subcmd__help,discard)
                 cmd="sbx__subcmd__help__subcmd__discard"
+                ;;
+            sbx__subcmd__help,events)
+                cmd="sbx__subcmd__help__subcmd__events"
                 ;;
             sbx__subcmd__help,exec)
                 cmd="sbx__subcmd__help__subcmd__exec"
@@ -359,7 +365,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys --version run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port help"
+            opts="-e -p -u -C -h -m -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys --version run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1378,6 +1384,63 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__events)
+            opts="-f --since --until --filter --format --json --stream --no-stream --no-trunc"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --stream)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --no-trunc)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__exec)
             opts="-i -t -d -e -w -u --interactive --tty --detach --detach-keys --env --workdir --user --privileged"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1580,7 +1643,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help)
-            opts="run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port help"
+            opts="run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1678,6 +1741,20 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help__subcmd__discard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__events)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4491,7 +4568,7 @@ _sbx_more() {
         return
     fi
     _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|update|cp) ]]; then
+    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|events|update|cp) ]]; then
         COMPREPLY+=($(compgen -c -- "$cur"))
     fi
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Place, Ran, limits, ran, until, userns};
+use common::{Place, Ran, limits, ran, tools, until, userns};
 use serde_json::Value;
 use std::process::Command;
 
@@ -149,8 +149,10 @@ fn what_sbx_does_not_do_is_refused_with_a_sentence() {
         (vec!["-v", "data:/x"], "sbx has no volumes of its own"),
         (vec!["--network", "mynet"], "there is no network `mynet`"),
         (vec!["--network", "container:gone"], "there is no sandbox"),
-        (vec!["--ipc", "container:x"], "--ipc container:x: sbx joins no sandbox's shared memory"),
+        (vec!["--ipc", "container:gone"], "there is no sandbox"),
+        (vec!["--uts", "container:gone"], "there is no sandbox"),
         (vec!["--pid", "container:x"], "--pid container:x: sbx joins no sandbox's processes"),
+        (vec!["--pid", "container:x"], "would not end with it"),
         (vec!["--uts", "ns:/x"], "--uts ns:/x: sbx does not know it"),
         (vec!["--cap-add", "ALL"], "--cap-add ALL: sbx gives a program no capability that nobody has named"),
         (vec!["--cap-add", "NET_RAV"], "did you mean CAP_NET_RAW?"),
@@ -240,6 +242,70 @@ fn the_network_of_a_running_sandbox_is_joined_by_its_name() {
     let err = run(&["run", "--network", "container:web", "true"]).failed(125);
     assert!(err.contains("--network container:web: it is exited, and only a running sandbox has a network"), "{err}");
     assert!(run(&["start", "late"]).failed(125).contains("--network container:web: it is exited"));
+    run(&["rm", "-f", "-a", "-t", "0"]).ok();
+}
+
+/// What is written to a file in the place, once it is a whole line.
+fn line(place: &Place, file: &str) -> String {
+    let text = || std::fs::read_to_string(place.work().join(file)).unwrap_or_default();
+    until(|| text().ends_with('\n'));
+    text()
+}
+
+#[test]
+fn shared_memory_and_the_host_name_of_a_running_sandbox_are_joined_without_rights_over_them() {
+    need!(userns(), tools(&["ipcmk", "ipcs", "hostname"]));
+    let place = Place::new();
+    std::fs::create_dir(place.dir.path().join("run")).unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
+    let run = |args: &[&str]| -> Ran { ran(command(&place).args(args).output().unwrap()) };
+    let ids = "echo $(readlink /proc/self/ns/ipc /proc/self/ns/uts)";
+    let script = format!("ipcmk -M 4321 >/dev/null && {ids} > web; while :; do sleep 1000; done");
+    run(&["run", "-d", "-q", "--name", "web", "-h", "web.example", "--rw", ".", "--", "sh", "-c", &script]).ok();
+    let web = line(&place, "web");
+    let both = ["--ipc", "container:web", "--uts", "container:web"];
+    let look = format!(
+        "{ids}; hostname; cat /etc/hostname; echo $HOSTNAME; ipcs -m | grep -c 4321; hostname other 2>/dev/null; hostname; ls /dev/mqueue 2>&1 | wc -l"
+    );
+    let joined = run(&[&["run", "-q"], &both[..], &["--", "sh", "-c", &look]].concat()).ok();
+    assert_eq!(joined, format!("{web}web.example\nweb.example\nweb.example\n1\nweb.example\n1\n"));
+    // Not even as root in a user namespace of its own, without a filter.
+    let rights = ["--user", "root", "--security-opt", "seccomp=unconfined"];
+    let script = "hostname other; ipcs -m | grep -c 4321; hostname";
+    let held = run(&[&["run", "-q"], &both[..], &rights, &["--", "sh", "-c", script]].concat());
+    assert!(held.status == Some(0) && held.out.ends_with("\nweb.example\n"), "{held:#?}");
+    // One of them alone, and the network of a third sandbox beside those of one that has joined it.
+    let one = run(&["run", "-q", "--ipc", "container:web", "--", "sh", "-c", "hostname; ipcs -m | grep -c 4321"]).ok();
+    assert_eq!(one, "sandbox\n1\n");
+    let script = format!("{ids} > second; while :; do sleep 1000; done");
+    run(&["run", "-d", "-q", "--name", "second", "--network", "container:web", "--rw", ".", "--", "sh", "-c", &script])
+        .ok();
+    let second = line(&place, "second");
+    let pod = ["--network", "container:second", "--ipc", "container:second", "--uts", "container:second"];
+    assert_eq!(run(&[&["run", "-q"], &pod[..], &["--", "sh", "-c", ids]].concat()).ok(), second);
+    // What cannot be had together is said.
+    run(&["run", "-d", "-q", "--name", "third", "sleep", "1000"]).ok();
+    for (flags, why) in [
+        (&["--ipc", "container:web", "--network", "container:third"][..], "only those of one can be"),
+        (&["--uts", "container:web", "-h", "own"], "a host name of its own needs a uts namespace of its own"),
+        (&["--ipc", "container:web", "--user", "range"], "namespaces.ipc = \"join:PID\""),
+        (&["--set", "namespaces.ipc=join:999999999"], "there is no process 999999999"),
+        (&["--set", "namespaces.ipc=join:x"], "names no process"),
+        (&["--share", "ipc", "--set", "namespaces.ipc=join:2"], "is shared with the host"),
+    ] {
+        let refused = run(&[&["run", "-q"], flags, &["--", "true"]].concat());
+        assert!(refused.status == Some(125) && refused.err.contains(why), "{flags:?}: {refused:#?}");
+    }
+    place.write("work/p.toml", "schema = 1\nextends = [\"default\"]\nnamespaces.uts = \"join:999999999\"\n");
+    let kept = run(&["run", "-q", "--profile", "./p.toml", "--uts", "private", "--", "hostname"]);
+    assert_eq!(kept.out, "sandbox\n", "{kept:#?}");
+    run(&["stop", "-t", "0", "web"]).ok();
+    let err = run(&["run", "--ipc", "container:web", "true"]).failed(125);
+    assert!(
+        err.contains("--ipc container:web: it is exited, and only a running sandbox has an ipc namespace"),
+        "{err}"
+    );
     run(&["rm", "-f", "-a", "-t", "0"]).ok();
 }
 

@@ -635,6 +635,12 @@ counts more, wherever it stands.
 .BI "\-\-network container:" NAME
 joins the network of a running sandbox, which is then the program's with its name servers and its host name; it is looked up at each start, and the program has no rights over
 the other's processes and files, nor it over the program's.
+.BI "\-\-ipc container:" NAME
+joins its System V shared memory, semaphores and message queues (not what is in /dev/shm, nor POSIX message queues), and
+.BI "\-\-uts container:" NAME
+its host name, which the program cannot change. Its processes are not joined, since PID 1 there is not this sandbox's:
+.B "sbx exec"
+runs a program among them.
 .PP
 .B "sbx attach"
 is in front of the program of a sandbox in the background: it shows what the program writes from then on, standard output and standard error apart, and passes what is typed on if the sandbox was started

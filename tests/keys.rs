@@ -5,7 +5,9 @@
 mod debian;
 
 use debian::{debian, vars};
-use sbx::host::{CgroupFacts, Facts, Hierarchy, Manager, NamedFacts, NetworkFacts, ScopeManager, UnionFacts};
+use sbx::host::{
+    CgroupFacts, Facts, Hierarchy, JoinedFacts, Manager, NamedFacts, NetworkFacts, ScopeManager, UnionFacts,
+};
 use sbx::plan::{self, Plan, Receipt};
 use sbx::profile::schema::{DEVICES, KEYS, Key, Kind, MODES, PATH_OPTIONS, Target};
 use sbx::profile::{Failed, Loader, Merged, resolve};
@@ -53,6 +55,8 @@ fn host() -> Facts {
         Some(UnionFacts { store: "/home/alice/.local/share/sbx/uppers".into(), fuse: true, ..UnionFacts::default() });
     let one = NamedFacts::imagined("one", "10.89.0.0/24".parse().unwrap(), false);
     facts.network = Some(NetworkFacts { named: Some(Ok(one)), ..facts.network.unwrap_or_default() });
+    let joined = Ok(JoinedFacts { number: 7, user: 8, ids: (1000, 1000), nests: true, ..JoinedFacts::default() });
+    facts.joined = [(Namespace::Ipc, joined.clone()), (Namespace::Uts, joined)].into();
     // A file that the view does not show is named as an argument.
     facts.paths.name_program("/home/alice/Documents/tool");
     facts.paths.name("/home/alice/Documents/letter.txt", true);
@@ -116,6 +120,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
             return (words.iter().map(|word| format!("{word:?}")).collect(), overlay);
         }
         (_, _, Kind::Word(words)) => return (words.iter().map(|word| format!("{word:?}")).collect(), ""),
+        ("namespaces.ipc" | "namespaces.uts", ..) => (["\"private\"", "\"join:4242\""], ""),
         // Another sandbox is there only while it runs.
         (_, _, Kind::WordOr(words, _)) => return (words.iter().map(|word| format!("{word:?}")).collect(), ""),
         (_, Target::Rlimit, _) => (["10", "\"10:20\""], ""),

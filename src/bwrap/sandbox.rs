@@ -131,6 +131,7 @@ pub fn sandbox(options: Options, filter: Option<BpfProgram>, caller: &Caller) ->
             user,
             user_last: options.userns2,
             pid: options.pidns,
+            ..Namespaces::default()
         },
         filesystem: Filesystem { root: Root::Bare, mounts, ..Filesystem::default() },
         security: Security {

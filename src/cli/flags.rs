@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 pub(super) struct Flags {
     pub lines: Vec<Line>,
     /// The sandbox whose network a flag names.
-    pub joined: Option<familiar::Joined>,
+    pub joined: Vec<familiar::Joined>,
 }
 
 /// A line of the profile language for a flag.

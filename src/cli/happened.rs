@@ -9,7 +9,8 @@ static SAID: AtomicBool = AtomicBool::new(false);
 
 /// Tells what has happened to a sandbox. It has happened, whether that can be written or not.
 pub(super) fn tell(entry: &Entry, what: &Happened) {
-    let told = store::store().and_then(|store| store.journal().add((&entry.id, entry.name.as_deref(), &entry.spec), what));
+    let told =
+        store::store().and_then(|store| store.journal().add((&entry.id, entry.name.as_deref(), &entry.spec), what));
     if let Err(error) = told
         && !SAID.swap(true, Ordering::Relaxed)
     {

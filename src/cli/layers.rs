@@ -3,7 +3,7 @@
 pub(super) use super::caller::Caller;
 use super::program::with_arguments;
 use super::project_files::{self, ProjectFiles};
-use super::{args, closed, flags, output};
+use super::{args, closed, familiar, flags, output};
 use crate::error::{Error, Result};
 use crate::host::{self, Facts, Ways};
 use crate::profile::{Merged, Sources, project, resolve};
@@ -23,7 +23,7 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
         merged.apply(layer);
     }
     let mut flags = flags::read(args, &merged, caller)?;
-    let joined = flags.joined.take();
+    let joined = std::mem::take(&mut flags.joined);
     let text = flags.text();
     let mut without_project = None;
     let ProjectFiles { files, others } =
@@ -85,9 +85,9 @@ pub(super) fn sandbox(args: &args::Sandbox, program: &[OsString], caller: &Calle
     sandbox.process.env_bytes = env_bytes;
     crate::sys::phase("spec");
     let mut facts = host::probe(&sandbox, caller.env.clone(), caller.cwd.clone(), caller.accounts.clone());
-    if let Some((name, _)) = joined.filter(|(_, monitor)| !monitor.is_there()) {
+    if let Some(familiar::Joined { flag, name, .. }) = joined.iter().find(|joined| !joined.monitor.is_there()) {
         return Err(
-            Error::new(format!("--network container:{name}: it has ended meanwhile")).hint(format!("sbx start {name}"))
+            Error::new(format!("--{flag} container:{name}: it has ended meanwhile")).hint(format!("sbx start {name}"))
         );
     }
     facts.add_profiles(&sandbox, &caller.vars.profiles);

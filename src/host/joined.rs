@@ -1,5 +1,6 @@
-//! The network of a running sandbox, which another one is to join: found by a process, and checked to be the caller's.
+//! Namespaces of a running sandbox, which another one is to join: found by a process, and checked to be the caller's.
 
+use crate::spec::Namespace;
 use crate::sys::{self, Errno, Poll};
 use serde::Serialize;
 use std::ffi::CString;
@@ -18,52 +19,68 @@ const UNLIMITED: u32 = 1000;
 /// The most that is read of it, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// A network that can be joined.
+/// How many user namespaces may be between the caller's and that of a namespace that is joined: more than the kernel nests.
+const DEEPEST: usize = 40;
+
+/// A namespace that can be joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct JoinedFacts {
     /// The number of its namespace, which tells whether the process is still the same.
     pub number: u64,
-    /// The caller's user and group id in the user namespace that the network belongs to.
+    /// The number of the user namespace below which that of the sandbox is made.
+    pub user: u64,
+    /// The caller's user and group id in that one.
     pub ids: (u32, u32),
     /// Whether user namespaces may be made below that one. What a sandbox makes there counts against its limit, too.
     pub nests: bool,
-    /// The resolv.conf(5) of programs in it.
+    /// Of a network, the resolv.conf(5) of programs in it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub resolv_conf: String,
+    /// Of a uts namespace, the host name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hostname: String,
 }
 
-/// The namespaces of such a network.
+/// Such a namespace.
 #[derive(Debug)]
-pub struct JoinedNamespaces {
-    /// The network namespace.
-    pub network: OwnedFd,
-    /// The user namespace that it belongs to.
+pub struct JoinedNamespace {
+    /// It itself.
+    pub namespace: OwnedFd,
+    /// The user namespace that it belongs to; of another one than a network, the one below the caller's that this one is in.
     pub user: OwnedFd,
-    /// The number of the network namespace.
+    /// The number of the namespace.
     pub number: u64,
+    /// Its CLONE_NEW* flag.
+    pub flag: i32,
     /// The process that it was found by.
     process: i32,
 }
 
-/// Finds the network of a sandbox by one of its processes, or by the process of sbx that started it: that of the first process below it
-/// which has another network than this one.
+/// What a namespace of this kind is called in messages.
+fn noun(kind: Namespace) -> String {
+    if kind == Namespace::Net { "network".to_owned() } else { format!("{} namespace", kind.word()) }
+}
+
+/// Finds a namespace of a sandbox by one of its processes, or by the process of sbx that started it: that of the first process below it
+/// which has another one than this process.
 ///
 /// # Errors
 ///
-/// There is no such process, or the network is not one that a sandbox of the caller's made. The text says which.
-pub fn joined_namespaces(pid: i32) -> Result<JoinedNamespaces, String> {
-    let own =
-        number(sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0).map_err(|errno| errno.to_string())?)?;
+/// There is no such process, or the namespace is not one that a sandbox of the caller's made. The text says which.
+pub fn joined_namespace(pid: i32, kind: Namespace) -> Result<JoinedNamespace, String> {
+    let noun = noun(kind);
+    let own = number(namespace_of("self", kind).map_err(|errno| errno.to_string())?)?;
     let mut next = vec![pid];
     let mut seen = 0;
     let mut refused = None;
     while let Some(process) = (seen < next.len()).then(|| next.get(seen).copied()).flatten() {
         seen += 1;
-        match network(process) {
-            Ok(network) => {
-                let number = number(network.try_clone().map_err(|error| Errno::from(error).to_string())?)?;
+        match of_process(process, kind) {
+            Ok(namespace) => {
+                let number = number(namespace.try_clone().map_err(|error| Errno::from(error).to_string())?)?;
                 if number != own {
-                    let user = owned(&network)?;
-                    return Ok(JoinedNamespaces { network, user, number, process });
+                    let user = owned(&namespace, kind)?;
+                    return Ok(JoinedNamespace { namespace, user, number, flag: flag(kind)?, process });
                 }
             }
             Err(Errno(libc::ENOENT | libc::ESRCH)) if process == pid => {
@@ -79,44 +96,65 @@ pub fn joined_namespaces(pid: i32) -> Result<JoinedNamespaces, String> {
         next.truncate(MOST);
     }
     Err(match refused {
-        Some(errno) => format!("the network of process {pid} cannot be opened: {errno}"),
-        None => format!("process {pid} has the same network as sbx itself"),
+        Some(errno) => format!("the {noun} of process {pid} cannot be opened: {errno}"),
+        None => format!("process {pid} has the same {noun} as sbx itself"),
     })
 }
 
-/// The network namespace of a process, which was that one's when it was opened.
-fn network(pid: i32) -> sys::Result<OwnedFd> {
+/// The CLONE_NEW* flag of a kind that can be joined.
+fn flag(kind: Namespace) -> Result<i32, String> {
+    match kind {
+        Namespace::Net => Ok(libc::CLONE_NEWNET),
+        Namespace::Ipc => Ok(libc::CLONE_NEWIPC),
+        Namespace::Uts => Ok(libc::CLONE_NEWUTS),
+        Namespace::Pid | Namespace::Cgroup | Namespace::Time => Err(format!("a {} is not joined", noun(kind))),
+    }
+}
+
+fn namespace_of(process: &str, kind: Namespace) -> sys::Result<OwnedFd> {
+    let path = CString::new(format!("/proc/{process}/ns/{}", kind.word())).unwrap_or_default();
+    sys::openat(sys::cwd(), &path, libc::O_RDONLY, 0)
+}
+
+/// The namespace of a process, which was that one's when it was opened.
+fn of_process(pid: i32, kind: Namespace) -> sys::Result<OwnedFd> {
     let process = sys::pidfd_open(pid)?;
-    let path = CString::new(format!("/proc/{pid}/ns/net")).unwrap_or_default();
-    let opened = sys::openat(sys::cwd(), &path, libc::O_RDONLY, 0)?;
+    let opened = namespace_of(&pid.to_string(), kind)?;
     // Had it ended before, another one could have had its number.
     sys::pidfd_signal(process.as_fd(), 0)?;
     Ok(opened)
 }
 
-/// The user namespace that a network belongs to, if a process of the caller made it below the caller's.
-fn owned(network: &OwnedFd) -> Result<OwnedFd, String> {
-    let foreign = "its network is not one that a sandbox of yours made";
-    let user = sys::owning_user_namespace(network.as_fd()).map_err(|_| foreign.to_owned())?;
-    let parent = sys::parent_namespace(user.as_fd()).map_err(|_| foreign.to_owned())?;
+/// The user namespace that a network belongs to, if a process of the caller made it below the caller's. Other namespaces may belong to one below
+/// that: the sandbox may have joined the network of a third one.
+fn owned(namespace: &OwnedFd, kind: Namespace) -> Result<OwnedFd, String> {
+    let foreign = || format!("its {} is not one that a sandbox of yours made", noun(kind));
+    let mut user = sys::owning_user_namespace(namespace.as_fd()).map_err(|_| foreign())?;
     let own = sys::openat(sys::cwd(), c"/proc/self/ns/user", libc::O_RDONLY, 0).map_err(|errno| errno.to_string())?;
-    let below = number(parent)? == number(own)?;
-    let owner = sys::namespace_owner(user.as_fd()).map_err(|errno| errno.to_string())?;
-    if below && owner == sys::effective_uid() { Ok(user) } else { Err(foreign.into()) }
+    let own = number(own)?;
+    for _ in 0..if kind == Namespace::Net { 1 } else { DEEPEST } {
+        let parent = sys::parent_namespace(user.as_fd()).map_err(|_| foreign())?;
+        if number(parent.try_clone().map_err(|error| Errno::from(error).to_string())?)? == own {
+            let owner = sys::namespace_owner(user.as_fd()).map_err(|errno| errno.to_string())?;
+            return if owner == sys::effective_uid() { Ok(user) } else { Err(foreign()) };
+        }
+        user = parent;
+    }
+    Err(foreign())
 }
 
 fn number(namespace: OwnedFd) -> Result<u64, String> {
     sys::stat(namespace.as_fd()).map(|found| found.ino).map_err(|errno| errno.to_string())
 }
 
-/// Joins the network in a process that does nothing else, and tells what is to be known of it.
-pub(super) fn probe(pid: i32) -> Result<JoinedFacts, String> {
-    let found = joined_namespaces(pid)?;
-    let failed = |errno: Errno| format!("the network of process {pid} cannot be joined: {errno}");
+/// Joins the namespace in a process that does nothing else, and tells what is to be known of it.
+pub(super) fn probe(pid: i32, kind: Namespace) -> Result<JoinedFacts, String> {
+    let found = joined_namespace(pid, kind)?;
+    let failed = |errno: Errno| format!("the {} of process {pid} cannot be joined: {errno}", noun(kind));
     let (hears, tells) = sys::pipe().map_err(failed)?;
     let trial = sys::fork(|| {
         let joined = sys::join_namespace(found.user.as_fd(), libc::CLONE_NEWUSER)
-            .and_then(|()| sys::join_namespace(found.network.as_fd(), libc::CLONE_NEWNET));
+            .and_then(|()| sys::join_namespace(found.namespace.as_fd(), found.flag));
         if let Err(errno) = joined {
             return errno.0;
         }
@@ -124,7 +162,12 @@ pub(super) fn probe(pid: i32) -> Result<JoinedFacts, String> {
         let limit = std::fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
         let _ = sys::write_all(tells.as_fd(), format!("{uid} {gid} {}\n", limit.trim()).as_bytes());
         // The program may have made what is read here. It is read last, and given up if that takes long.
-        let _ = sys::write_all(tells.as_fd(), &resolv_conf(found.process).unwrap_or_default());
+        let text = match kind {
+            Namespace::Net => resolv_conf(found.process).unwrap_or_default(),
+            Namespace::Uts => std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let _ = sys::write_all(tells.as_fd(), &text);
         0
     })
     .map_err(failed)?;
@@ -157,7 +200,17 @@ pub(super) fn probe(pid: i32) -> Result<JoinedFacts, String> {
              made: run it with security.seccomp = \"default\""
         ));
     }
-    Ok(JoinedFacts { number: found.number, ids, nests: limit >= UNLIMITED, resolv_conf: text.to_owned() })
+    let facts = JoinedFacts {
+        number: found.number,
+        user: number(found.user)?,
+        ids,
+        nests: limit >= UNLIMITED,
+        ..JoinedFacts::default()
+    };
+    Ok(match kind {
+        Namespace::Uts => JoinedFacts { hostname: text.trim_end().to_owned(), ..facts },
+        _ => JoinedFacts { resolv_conf: text.to_owned(), ..facts },
+    })
 }
 
 /// Whether a process is the child of another one.

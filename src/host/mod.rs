@@ -49,7 +49,7 @@ pub use desktop::{Compositor, DesktopFacts, Documents, WaylandFacts, bus_path, x
 pub use elevation::Elevation;
 pub use git_identity::GitIdentity;
 pub use helpers::{Helpers, is_executable};
-pub use joined::{JoinedFacts, JoinedNamespaces, is_child, joined_namespaces};
+pub use joined::{JoinedFacts, JoinedNamespace, is_child, joined_namespace};
 pub use kernel_config::{Built, KernelConfig};
 pub use links::LinkWriters;
 pub use names::Names;
@@ -163,6 +163,9 @@ pub struct Facts {
     /// What is known of the host's network, if the sandbox has one of its own with a way to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkFacts>,
+    /// Other namespaces than the network that are joined, or why they cannot be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub joined: BTreeMap<Namespace, Result<JoinedFacts, String>>,
     /// Descriptors that the program gets (`--keep-fd`) and that are sockets of the caller's network, by which others are reached there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept_sockets: Vec<i32>,
@@ -452,6 +455,7 @@ pub fn probe(sandbox: &Sandbox, env: BTreeMap<String, String>, cwd: PathBuf, acc
         own_dirs,
         absent: BTreeMap::new(),
         kept_sockets: kept_sockets(sandbox),
+        joined: sandbox.namespaces.joined.iter().map(|(kind, (pid, _))| (*kind, joined::probe(*pid, *kind))).collect(),
     }
 }
 

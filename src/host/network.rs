@@ -3,7 +3,7 @@
 use super::helpers::Helpers;
 use super::joined::{self, JoinedFacts};
 use crate::error::Error;
-use crate::spec::{NameServers, Network, Published, Sandbox, Subnet, Transport};
+use crate::spec::{NameServers, Namespace, Network, Published, Sandbox, Subnet, Transport};
 use crate::state::{self, Networks, Places};
 use crate::sys::{self, Errno};
 use serde::Serialize;
@@ -87,7 +87,7 @@ pub(super) fn probe(
             Some(network.map(|network| NamedFacts { network, places }))
         }
         Network::Joined(pid) => {
-            let joined = Some(joined::probe(pid));
+            let joined = Some(joined::probe(pid, Namespace::Net));
             return Some(NetworkFacts { joined, ..NetworkFacts::default() });
         }
         Network::None | Network::Host => return None,

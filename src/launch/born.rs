@@ -118,8 +118,8 @@ fn clone_first(prepared: &Prepared<'_>) -> Result<FirstProcess> {
         UnownedFd::new(socket.as_raw_fd()).close();
         child::run(given, socket_of_child, &mask)
     };
-    if let Some(joined) = &plan.namespaces.joined {
-        return join::clone_first(plan, joined, flags, cgroup.as_ref().map(Cgroup::fd), run);
+    if plan.namespaces.joined.is_some() || !plan.namespaces.joined_too.is_empty() {
+        return join::clone_first(plan, flags, cgroup.as_ref().map(Cgroup::fd), run);
     }
     if let Some(membership) = membership {
         return membership.clone_first(plan, flags, cgroup.as_ref().map(Cgroup::fd), run);

@@ -1,6 +1,7 @@
 //! The program's environment: only variables that sbx sets, that `process.env_pass` passes on, or that the profile
 //! sets.
 
+use super::namespaces::hostname;
 use crate::host::Facts;
 use crate::spec::{Sandbox, is_secret_variable};
 use std::collections::BTreeMap;
@@ -36,8 +37,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> BTreeMap<String, String>
     set("PATH", path(facts));
     let shell = facts.account().map(|account| account.shell.clone()).filter(|shell| shell.starts_with('/'));
     set("SHELL", shell.unwrap_or_else(|| "/bin/sh".into()));
-    if let Some(hostname) = &sandbox.process.hostname {
-        set("HOSTNAME", hostname.clone());
+    if let Some(hostname) = hostname(sandbox, facts) {
+        set("HOSTNAME", hostname.to_owned());
     }
     for (name, value) in &facts.env {
         if sandbox.process.env_pass.iter().any(|pattern| matches(pattern, name)) {

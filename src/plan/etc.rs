@@ -2,6 +2,7 @@
 
 use super::ids::IdPlan;
 use super::item::{Item, ItemKind, Items, base, own};
+use super::namespaces::hostname;
 use super::network;
 use super::tree::moved;
 use crate::host::{Facts, Kind, MACHINE_IDS, below};
@@ -40,7 +41,7 @@ pub(super) fn files(sandbox: &Sandbox, facts: &Facts, ids: &IdPlan) -> Vec<(&'st
     }
     files.push(("/etc/passwd", passwd));
     files.push(("/etc/group", group));
-    if let Some(hostname) = &sandbox.process.hostname {
+    if let Some(hostname) = hostname(sandbox, facts) {
         files.push(("/etc/hostname", format!("{hostname}\n")));
         let local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback";
         // With a way to the outside, the names that the host gives to addresses stay.

@@ -85,7 +85,7 @@ pub use lockdown::LockdownPlan;
 pub use memory::{MemoryPlan, inodes};
 pub use named::{NamedNetworkPlan, unmade};
 pub use names::{FORWARDER, NameList, NamePlan};
-pub use namespaces::{JoinedNetwork, NamespacePlan, NetworkSettings};
+pub use namespaces::{JoinedNamespace, JoinedNetwork, NamespacePlan, NetworkSettings};
 pub use network::{ENDED, LOST};
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};

@@ -49,6 +49,9 @@ pub struct NamespacePlan {
     /// The network of another sandbox, which is joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joined: Option<JoinedNetwork>,
+    /// Other namespaces of the same sandbox, or of one without its network, which are joined.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub joined_too: Vec<JoinedNamespace>,
     /// The network of several sandboxes, which is joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub named: Option<NamedNetworkPlan>,
@@ -65,6 +68,21 @@ pub struct JoinedNetwork {
     /// The number of the namespace.
     pub number: u64,
     /// The caller's user and group id in the user namespace that it belongs to, below which that of the sandbox is made.
+    pub ids: (u32, u32),
+    /// Whether user namespaces may be made below that one.
+    pub nests: bool,
+}
+
+/// A namespace of another sandbox that is not its network, and is joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JoinedNamespace {
+    /// Which one.
+    pub namespace: Namespace,
+    /// The process that names it.
+    pub pid: i32,
+    /// The number of the namespace.
+    pub number: u64,
+    /// The caller's user and group id in the user namespace below which that of the sandbox is made.
     pub ids: (u32, u32),
     /// Whether user namespaces may be made below that one.
     pub nests: bool,
@@ -95,11 +113,17 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     let mut private = private(sandbox, facts, notes)?;
     let joined = joined(sandbox, facts)?;
     let named = named::plan(sandbox, facts)?;
+    let joined_too = joined_too(sandbox, facts)?;
     if joined.is_some() || named.is_some() {
         private.remove(&Namespace::Net);
-        let (whose, word) = match &named {
-            Some(_) => ("the network", "net:NAME"),
-            None => ("the other sandbox", "join:PID"),
+    }
+    if joined.is_some() || named.is_some() || !joined_too.is_empty() {
+        let (whose, line) = match (&named, joined_too.first()) {
+            (Some(_), _) => ("the network", "network.mode = \"net:NAME\"".to_owned()),
+            (None, Some(first)) if joined.is_none() => {
+                ("the other sandbox", format!("namespaces.{} = \"join:PID\"", first.namespace.word()))
+            }
+            (None, _) => ("the other sandbox", "network.mode = \"join:PID\"".to_owned()),
         };
         if !ids.is_single() || sandbox.process.user.takes_subordinate_ids() {
             return Err(Error::new(format!(
@@ -107,7 +131,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
                 sandbox.process.user.word()
             ))
             .origin(&sandbox.process.user_origin)
-            .hint(format!("process.user = \"self\" or \"root\" with network.mode = \"{word}\"")));
+            .hint(format!("process.user = \"self\" or \"root\" with {line}")));
         }
         // Others may not write maps of a namespace that is not directly below their own.
         ids.writer = Writer::Child;
@@ -122,12 +146,12 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
     let hostname = sandbox.process.hostname.clone();
     if hostname.is_some() && !private.contains(&Namespace::Uts) {
         let error = Error::new("a host name of its own needs a uts namespace of its own");
-        return Err(error.hint("take `uts` out of namespaces.share, or process.hostname out of the profile"));
+        return Err(error.hint(own_uts(sandbox, "process.hostname")));
     }
     let domainname = sandbox.process.domainname.clone();
     if domainname.is_some() && !private.contains(&Namespace::Uts) {
         let error = Error::new("a NIS domain name of its own needs a uts namespace of its own");
-        return Err(error.hint("take `uts` out of namespaces.share, or process.domainname out of the profile"));
+        return Err(error.hint(own_uts(sandbox, "process.domainname")));
     }
     Ok(NamespacePlan {
         loopback: sandbox.network != Network::Host && private.contains(&Namespace::Net),
@@ -144,8 +168,68 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
         domainname,
         network_settings: NetworkSettings::default(),
         joined,
+        joined_too,
         named,
     })
+}
+
+/// How a sandbox has a uts namespace of its own.
+fn own_uts(sandbox: &Sandbox, key: &str) -> String {
+    match sandbox.namespaces.joined.contains_key(&Namespace::Uts) {
+        true => format!("leave namespaces.uts out, or {key}: the name is that of the other sandbox"),
+        false => format!("take `uts` out of namespaces.share, or {key} out of the profile"),
+    }
+}
+
+/// The host name inside: the sandbox's own, or that of the sandbox whose uts namespace it joins, if it is a name of a machine.
+pub(super) fn hostname<'a>(sandbox: &'a Sandbox, facts: &'a Facts) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    let is_name = |name: &&str| {
+        (1..=LONGEST).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let joined = || Some(facts.joined.get(&Namespace::Uts)?.as_ref().ok()?.hostname.as_str()).filter(is_name);
+    sandbox.process.hostname.as_deref().or_else(joined)
+}
+
+/// The namespaces of another sandbox that this one joins besides its network.
+///
+/// # Errors
+///
+/// One cannot be joined, or not together with the others.
+fn joined_too(sandbox: &Sandbox, facts: &Facts) -> Result<Vec<JoinedNamespace>> {
+    let network = facts.network.as_ref().and_then(|network| network.joined.as_ref()?.as_ref().ok());
+    let mut user = network.map(|network| network.user);
+    let mut all = Vec::new();
+    for (namespace, (pid, origin)) in &sandbox.namespaces.joined {
+        let failed =
+            |why: &str| Error::new(format!("namespaces.{} = \"join:{pid}\": {why}", namespace.word())).origin(origin);
+        if let Network::Named(_) = sandbox.network {
+            return Err(failed("this sandbox's namespaces are made below those of the network that it shares, and not below the other sandbox's")
+                .hint("network.mode = \"none\", \"private\", or that of the other sandbox: \"join:PID\""));
+        }
+        let found = match facts.joined.get(namespace) {
+            Some(Ok(found)) => found,
+            found => {
+                let why = found.and_then(|found| found.as_ref().err());
+                return Err(failed(why.map_or("nobody looked for it", String::as_str))
+                    .hint("name a process of a sandbox of yours that runs, or the sbx that started it: `echo $!`, or `pid` on --status-fd"));
+            }
+        };
+        if user.is_some_and(|user| user != found.user) {
+            return Err(failed("it is in another sandbox than what else is joined, and only those of one can be")
+                .hint("join the namespaces of one sandbox, or of those that have joined its network"));
+        }
+        user = Some(found.user);
+        all.push(JoinedNamespace {
+            namespace: *namespace,
+            pid: *pid,
+            number: found.number,
+            ids: found.ids,
+            nests: found.nests,
+        });
+    }
+    Ok(all)
 }
 
 /// The network of another sandbox, if this one joins it.
@@ -171,10 +255,12 @@ fn joined(sandbox: &Sandbox, facts: &Facts) -> Result<Option<JoinedNetwork>> {
 ///
 /// They cannot.
 pub(super) fn nested(sandbox: &Sandbox, plan: &NamespacePlan) -> Result<()> {
-    let Some(joined) = plan.joined.as_ref().filter(|joined| !joined.nests) else { return Ok(()) };
+    let network = plan.joined.iter().map(|joined| (joined.pid, joined.nests, "network"));
+    let others = plan.joined_too.iter().map(|joined| (joined.pid, joined.nests, joined.namespace.word()));
+    let Some((pid, _, what)) = network.chain(others).find(|(_, nests, _)| !nests) else { return Ok(()) };
+    let what = if what == "network" { what.to_owned() } else { format!("{what} namespace") };
     let below = format!(
-        "no user namespace can be made below that of the sandbox of process {}, whose network is joined, and this one's is below it",
-        joined.pid
+        "no user namespace can be made below that of the sandbox of process {pid}, whose {what} is joined, and this one's is below it"
     );
     if plan.nested {
         let word = if plan.mounts { "allow" } else { "no-mount" };
@@ -225,7 +311,14 @@ impl NamespacePlan {
 
     /// The caller's user and group id in the user namespace that this sandbox's is made below, if that is not the caller's.
     pub fn above(&self) -> Option<(u32, u32)> {
-        self.joined.as_ref().map(|joined| joined.ids).or(self.named.as_ref().map(|named| named.ids))
+        let others = || self.joined_too.first().map(|joined| joined.ids);
+        let named = || self.named.as_ref().map(|named| named.ids);
+        self.joined.as_ref().map(|joined| joined.ids).or_else(others).or_else(named)
+    }
+
+    /// Whether this namespace, which is not the network, is that of another sandbox.
+    pub fn joins(&self, namespace: Namespace) -> bool {
+        self.joined_too.iter().any(|joined| joined.namespace == namespace)
     }
 
     pub(super) fn render(&self, lines: &mut Lines) {
@@ -257,6 +350,9 @@ impl NamespacePlan {
         }
         if let Some(domainname) = &self.domainname {
             lines.add("domainname", domainname);
+        }
+        for joined in &self.joined_too {
+            lines.add(joined.namespace.word(), format!("that of process {}", joined.pid));
         }
         match (&self.joined, &self.named) {
             (Some(joined), _) => lines.add("network", format!("that of process {}", joined.pid)),

@@ -46,6 +46,8 @@ struct Placer<'a> {
     fuse: bool,
     /// Whether the ipc namespace is the caller's.
     shares_ipc: bool,
+    /// The message queues are those of another sandbox, over which this one has no right: nobody here can mount them.
+    joins_ipc: bool,
     /// Mounts so far, by path.
     covers: Places<Cover>,
     /// Files and directories that the operations so far have made, or that are there to mount on.
@@ -76,6 +78,7 @@ pub(super) fn place(
         mounts: sandbox.namespaces.mounts,
         fuse: super::union::is_fuse(sandbox, facts),
         shares_ipc: sandbox.namespaces.share.contains_key(&Namespace::Ipc),
+        joins_ipc: sandbox.namespaces.joined.contains_key(&Namespace::Ipc),
         covers: Places::with_capacity(items.len()),
         made: Places::with_capacity(2 * items.len()),
         seals: Vec::new(),

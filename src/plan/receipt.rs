@@ -3,7 +3,7 @@
 use super::enforcement::Enforcement;
 use super::note::Note;
 use super::setting::Setting;
-use super::{CapabilityPlan, Carrier, Op, Placed, Plan, PortPlan, Writer};
+use super::{CapabilityPlan, Carrier, JoinedNamespace, Op, Placed, Plan, PortPlan, Writer};
 use crate::netfilter::Peers;
 use crate::proxy::{HOLDER, NAMES, RELAY};
 use crate::spec::{
@@ -132,6 +132,7 @@ impl ReceiptBuilder<'_> {
             match sandbox.namespaces.share.get(&namespace) {
                 Some(origin) => self.full(Setting::Shared(namespace), origin, vec!["shared, as it says".into()]),
                 None if namespace == Namespace::Net && self.plan.namespaces.joined.is_some() => {}
+                None if self.plan.namespaces.joins(namespace) => {}
                 None if namespace == Namespace::Net && self.plan.namespaces.named.is_some() => {
                     let by = "net namespace, which belongs to the user namespace of the network that is shared";
                     self.full(Setting::Private(namespace), &Origin::default(), vec![by.into()]);
@@ -149,6 +150,12 @@ impl ReceiptBuilder<'_> {
             let origin = sandbox.origins.of("network.mode", "");
             let by = vec!["setns: the network namespace of that sandbox, in a user namespace below its own".into()];
             self.full(Setting::Joined(joined.pid), &origin, by);
+        }
+        for JoinedNamespace { namespace, pid, .. } in &self.plan.namespaces.joined_too {
+            let origin = sandbox.namespaces.joined.get(namespace).map(|(_, origin)| origin.clone()).unwrap_or_default();
+            let by =
+                format!("setns: the {} namespace of that sandbox, in a user namespace below its own", namespace.word());
+            self.full(Setting::JoinedNamespace(*namespace, *pid), &origin, vec![by]);
         }
         if let Some(named) = &self.plan.namespaces.named {
             let by = vec![format!("{HOLDER}, to whose bridge the sandbox's network is attached")];

@@ -57,6 +57,8 @@ pub enum Setting {
     Published(String),
     /// The network is that of this process's sandbox.
     Joined(i32),
+    /// This namespace is that of this process's sandbox.
+    JoinedNamespace(Namespace, i32),
     /// The network is one that several sandboxes share, by its name.
     Named(String),
     /// A name by which others in such a network find the sandbox.
@@ -122,6 +124,7 @@ impl fmt::Display for Setting {
             Setting::NameServer(address) => write!(f, "network.dns: {address}"),
             Setting::Published(port) => write!(f, "network.publish: {port}"),
             Setting::Joined(pid) => write!(f, "network.mode = \"join:{pid}\""),
+            Setting::JoinedNamespace(namespace, pid) => write!(f, "namespaces.{} = \"join:{pid}\"", namespace.word()),
             Setting::Named(name) => write!(f, "network.mode = \"net:{name}\""),
             Setting::Alias(name) => write!(f, "network.aliases: {name}"),
             Setting::OwnAddress => f.write_str("network: packets leave from the sandbox's own address alone"),

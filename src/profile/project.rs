@@ -147,6 +147,9 @@ fn check(below: &Merged, setting: &Setting, rlimits: &Rlimits) -> Vec<(Text, Str
             let old = rank(below.text(name).map(|text| text.text.as_str())).unwrap_or(0);
             refuse(text, rank(Some(&text.text)).is_some_and(|new| new <= old), "nested user namespaces")
         }
+        (Value::Text(text), "namespaces.ipc" | "namespaces.uts") => {
+            refuse(text, text.text == "private", "namespaces of another sandbox")
+        }
         (Value::Text(text), "filesystem.arguments") => refuse(text, text.text == "none", "files of the host"),
         (Value::Text(text), "network.mode") => {
             // Another network of several sandboxes, or the same one, is no tighter than any.

@@ -160,6 +160,16 @@ pub const KEYS: &[Key] = &[
         "namespaces that are shared with the host; all others are private",
     ),
     key(
+        "namespaces.ipc",
+        Kind::WordOr(&["private"], &["join:"]),
+        "whose System V shared memory, semaphores and message queues the program has: its own, or those of a running sandbox: `join:PID`",
+    ),
+    key(
+        "namespaces.uts",
+        Kind::WordOr(&["private"], &["join:"]),
+        "whose host name the program has: its own, or that of a running sandbox: `join:PID`",
+    ),
+    key(
         "namespaces.nested",
         Kind::Word(&["allow", "no-mount", "deny"]),
         "whether the program may create user namespaces itself, and mount in them",

@@ -17,6 +17,18 @@ pub(super) fn findings(sandbox: &Sandbox, vars: &Vars) -> Vec<Finding> {
         };
         found.push(verdict.at(origin, grant));
     }
+    for (namespace, (pid, origin)) in &sandbox.namespaces.joined {
+        let word = namespace.word();
+        let verdict = match namespace {
+            Namespace::Ipc => weakens(
+                1.0,
+                "it reads and changes what programs of that sandbox share by System V shared memory, semaphores and queues",
+                "namespaces.ipc = \"private\" for those of its own",
+            ),
+            _ => note(0.1, "it learns that sandbox's name", "namespaces.uts = \"private\" for a name of its own"),
+        };
+        found.push(verdict.at(origin, format!("the {word} namespace of process {pid}")));
+    }
     let origins = &sandbox.origins;
     if let Network::Joined(pid) = sandbox.network {
         let verdict = weakens(

@@ -191,6 +191,9 @@ impl Namespace {
 pub struct Namespaces {
     /// Namespaces shared with the host, each with the line that shares it.
     pub share: BTreeMap<Namespace, Origin>,
+    /// Namespaces of running sandboxes that are joined, each with a process by which it is found, and the line that joins it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub joined: BTreeMap<Namespace, (i32, Origin)>,
     /// The program may create nested user namespaces.
     pub nested: bool,
     /// Nested user namespaces may mount filesystems.
@@ -236,9 +239,9 @@ impl UserNamespace {
 }
 
 impl Namespaces {
-    /// The namespaces that are not shared with the host.
+    /// The namespaces that are not shared with the host; the network is one of them wherever it is another one's.
     pub fn private(&self) -> BTreeSet<Namespace> {
-        Namespace::ALL.into_iter().filter(|ns| !self.share.contains_key(ns)).collect()
+        Namespace::ALL.into_iter().filter(|ns| !self.share.contains_key(ns) && !self.joined.contains_key(ns)).collect()
     }
 }
 

@@ -4,11 +4,11 @@
 //! There are two files, as of a [log](super::log): once the newer is as large as it may be, it takes the place of the older. Who appends shares a lock
 //! on the file for that moment, and who turns it has it alone: so a reader that has read a file to its end after it was turned has all of it.
 
+use super::Id;
 use super::log::Reader;
 use super::name::names_of;
 use super::place::{c, directory, failed, file, full, open};
 use super::record::Spec;
-use super::Id;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use serde::{Deserialize, Serialize};

@@ -81,6 +81,7 @@ pub fn debian() -> Facts {
     entries.extend([("/bin", link("usr/bin")), ("/etc/resolv.conf", link("../run/systemd/resolve/stub-resolv.conf"))]);
     entries.push(("/run/systemd/resolve/stub-resolv.conf", Kind::File));
     Facts {
+        joined: BTreeMap::new(),
         uid: 1000,
         gid: 1000,
         capabilities: 0,

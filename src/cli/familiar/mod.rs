@@ -17,8 +17,8 @@ use std::path::Path;
 /// What all of these flags say.
 pub(super) struct All {
     pub lines: Vec<Said>,
-    /// The sandbox whose network is joined.
-    pub joined: Option<Joined>,
+    /// The sandboxes of which namespaces are joined.
+    pub joined: Vec<Joined>,
 }
 
 /// What all of these flags say. `below` are the layers below them.
@@ -40,14 +40,16 @@ pub(super) fn said(args: &Sandbox, below: &Merged, cwd: &Path) -> Result<All> {
     let mut lines = mounts::said(familiar, cwd)?;
     lines.extend(limits::said(args, cwd)?);
     lines.extend(security::said(args, below)?);
-    lines.extend(namespaces::shared(args)?);
+    let (shared, mut joined) = namespaces::shared(args, below)?;
+    lines.extend(shared);
     if familiar.terminal {
         lines.push(Said::once("terminal", "", "process.tty", "pty"));
     }
     if let Some(name) = &familiar.domainname {
         lines.push(Said::once("domainname", name, "process.domainname", name.as_str()));
     }
-    let (network, joined) = namespaces::network(args, below)?;
+    let (network, of_network) = namespaces::network(args, below)?;
     lines.extend(network);
+    joined.extend(of_network);
     Ok(All { lines, joined })
 }

@@ -12,8 +12,19 @@ use crate::state::{Monitor, Silence, Status};
 /// The key that these flags set.
 const SHARE: &str = "namespaces.share";
 
-/// A sandbox whose network is joined: what it was called, and its monitor.
-pub(in crate::cli) type Joined = (String, Monitor);
+/// The keys by which those of another sandbox are joined.
+const IPC: &str = "namespaces.ipc";
+const UTS: &str = "namespaces.uts";
+
+/// A sandbox of which a namespace is joined.
+pub(in crate::cli) struct Joined {
+    /// The flag that says so.
+    pub flag: &'static str,
+    /// What the sandbox was called there.
+    pub name: String,
+    /// The connection to its monitor, as long as which stands the process that names the namespace is its own.
+    pub monitor: Monitor,
+}
 
 /// What the flag `--network` says, and the sandbox that it names.
 ///
@@ -24,18 +35,18 @@ pub(super) fn network(args: &Sandbox, below: &Merged) -> Result<(Vec<Said>, Opti
     let Some(text) = &args.familiar.network else { return Ok((Vec::new(), None)) };
     let said = |mode: String| Said::once("network", text, "network.mode", mode);
     if let Some(name) = text.strip_prefix("container:") {
-        let (pid, hostname, monitor) = joined(name)?;
+        let (pid, hostname, joined) = joined("network", name)?;
         let mut lines = vec![said(format!("join:{pid}"))];
         // Programs of both have one name for the addresses that they share.
         let shares_uts = || below.list(SHARE).iter().any(|item| item.text == "uts");
         if args.hostname.is_none()
             && !hostname.is_empty()
             && !shares_uts()
-            && args.familiar.uts.as_deref() != Some("host")
+            && !args.familiar.uts.as_deref().is_some_and(|uts| uts == "host" || uts.starts_with("container:"))
         {
             lines.push(Said::once("network", text, "process.hostname", hostname));
         }
-        return Ok((lines, Some((name.to_owned(), monitor))));
+        return Ok((lines, Some(joined)));
     }
     Ok((vec![said(mode(text)?)], None))
 }
@@ -56,13 +67,15 @@ fn mode(text: &str) -> Result<String> {
     })
 }
 
-/// The first process of a running sandbox, its host name, and the connection to its monitor, as long as which stands that process is its own.
-fn joined(name: &str) -> Result<(i32, String, Monitor)> {
+/// The first process of a running sandbox, its host name, and what is to be checked once that was looked at.
+fn joined(flag: &'static str, name: &str) -> Result<(i32, String, Joined)> {
     let entry = store::store()?.find(name)?;
-    let failed = |why: String| Error::new(format!("--network container:{}: {why}", printable(name)));
+    let failed = |why: String| Error::new(format!("--{flag} container:{}: {why}", printable(name)));
     let monitor = entry.monitor().map_err(|silence| match silence {
-        Silence::Gone => failed(format!("it is {}, and only a running sandbox has a network", entry.status().word()))
-            .hint(format!("start it first: sbx start {}", entry.called())),
+        Silence::Gone => {
+            failed(format!("it is {}, and only a running sandbox has {}", entry.status().word(), noun(flag)))
+                .hint(format!("start it first: sbx start {}", entry.called()))
+        }
         Silence::Stuck => failed("its monitor does not answer".to_owned()).hint("it may be stopped"),
     })?;
     let first = match entry.status() {
@@ -75,52 +88,72 @@ fn joined(name: &str) -> Result<(i32, String, Monitor)> {
             failed("its first process cannot be told".to_owned()).hint("it may have ended meanwhile: sbx ps -a")
         );
     }
-    Ok((first, entry.spec.hostname.clone(), monitor))
+    let joined = Joined { flag, name: name.to_owned(), monitor };
+    Ok((first, entry.spec.hostname.clone(), joined))
 }
 
-/// What `--share` and the flags for namespaces say: one line.
+/// What a flag names, in messages.
+fn noun(flag: &str) -> String {
+    match flag {
+        "network" => "a network".to_owned(),
+        "ipc" => "an ipc namespace".to_owned(),
+        _ => format!("a {flag} namespace"),
+    }
+}
+
+/// What `--share` and the flags for namespaces say: one line for what is shared, and one for each namespace that is joined, with its sandbox.
 ///
 /// # Errors
 ///
-/// One names what is no namespace to share.
-pub(super) fn shared(args: &Sandbox) -> Result<Option<Said>> {
+/// One names what is no namespace to share, or a sandbox that does not run.
+pub(super) fn shared(args: &Sandbox, below: &Merged) -> Result<(Vec<Said>, Vec<Joined>)> {
     let familiar = &args.familiar;
     let mut given = Vec::new();
     for (nth, text) in args.share.iter().enumerate() {
         given.push((args.order.of("share", nth), "share", nth, "--share".to_owned(), utf8(text, SHARE)?.to_owned()));
     }
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
     for (flag, value) in [("ipc", &familiar.ipc), ("pid", &familiar.pid), ("uts", &familiar.uts)] {
         let Some(text) = value else { continue };
+        let key = if flag == "ipc" { IPC } else { UTS };
+        if let Some(name) = text.strip_prefix("container:").filter(|_| flag != "pid") {
+            let (pid, _, joined) = joined(flag, name)?;
+            lines.push(Said::once(flag, text, key, format!("join:{pid}")));
+            all.push(joined);
+        } else if flag != "pid" && below.text(key).is_some() {
+            lines.push(Said::once(flag, text, key, "private"));
+        }
         let item = match text.as_str() {
             "host" => flag.to_owned(),
             "private" => format!("!{flag}"),
+            _ if text.starts_with("container:") && flag != "pid" => format!("!{flag}"),
             _ => return Err(not_shared(flag, text)),
         };
         given.push((args.order.of(flag, 0), flag, 0, format!("--{flag} {text}"), item));
     }
     given.sort_by_key(|(at, ..)| *at);
-    let Some((_, flag, nth, ..)) = given.last() else { return Ok(None) };
+    let Some((_, flag, nth, ..)) = given.last() else { return Ok((lines, all)) };
     let (flag, nth) = (*flag, *nth);
     let mut labels: Vec<_> = given.iter().map(|(_, _, _, label, _)| label.clone()).collect();
     labels.dedup();
     let items = given.into_iter().map(|(.., item)| item).collect();
-    Ok(Some(Said { flag, nth, label: labels.join(" "), line: Line::List(SHARE, items) }))
+    lines.push(Said { flag, nth, label: labels.join(" "), line: Line::List(SHARE, items) });
+    Ok((lines, all))
 }
 
 fn not_shared(flag: &str, text: &str) -> Error {
     let text = printable(text);
     if let Some(name) = text.strip_prefix("container:") {
-        let what = match flag {
-            "ipc" => "shared memory and message queues",
-            "pid" => "processes",
-            _ => "host name",
-        };
         return Error::new(format!(
-            "--{flag} {text}: sbx joins no sandbox's {what}, since joining takes rights over it that no program of another sandbox may have"
+            "--{flag} {text}: sbx joins no sandbox's processes: PID 1 there is not this sandbox's, so that what is left here would not end with it"
         ))
-        .hint(format!("`sbx exec {name} PROGRAM` runs a program in that sandbox; --network container:{name} joins its network"));
+        .hint(format!("`sbx exec {name} PROGRAM` runs a program among that sandbox's processes"));
     }
-    Error::new(format!("--{flag} {text}: sbx does not know it")).hint("private or host")
+    Error::new(format!("--{flag} {text}: sbx does not know it")).hint(if flag == "pid" {
+        "private or host"
+    } else {
+        "private, host or container:NAME"
+    })
 }
 
 #[cfg(test)]

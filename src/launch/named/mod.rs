@@ -82,7 +82,7 @@ impl Membership {
         run: impl FnOnce() -> i32,
     ) -> Result<FirstProcess> {
         let (user, network) = self.open()?;
-        let cloned = sys::clone3_joined(flags, user.as_fd(), network.as_fd(), cgroup, run);
+        let cloned = sys::clone3_joined(flags, user.as_fd(), &[(network.as_fd(), libc::CLONE_NEWNET)], cgroup, run);
         cloned.map(FirstProcess::numbered_by).map_err(|errno| match errno.0 {
             libc::EPERM => {
                 unmade(&self.network.name, "joined", errno).hint("sbx must not be in a sandbox or a chroot itself")

@@ -45,6 +45,9 @@ impl Placer<'_> {
     /// Mounts the POSIX message queues, which belong to the ipc namespace (mq_overview(7)). Landlock grants them
     /// only by a rule for this directory, so it serves for more than listing queues.
     fn queues(&mut self, path: &Path, item: &Item) -> Result<()> {
+        if self.joins_ipc {
+            return Ok(());
+        }
         if self.shares_ipc {
             let source = Path::new("/dev/mqueue");
             let there = self.facts.paths.kind(source) == Some(&Kind::Dir);

@@ -70,7 +70,7 @@ pub fn sandbox(merged: &Merged, sources: &Sources, vars: &Vars) -> Result<Sandbo
     };
     sandbox.notes = builder.notes;
     builder.errors.extend(in_asserts);
-    if sandbox.process.hostname.is_none() && !sandbox.namespaces.share.contains_key(&Namespace::Uts) {
+    if sandbox.process.hostname.is_none() && sandbox.namespaces.private().contains(&Namespace::Uts) {
         sandbox.process.hostname = Some("sandbox".into());
     }
     if builder.errors.is_empty() { Ok(sandbox) } else { Err(builder.errors) }

@@ -26,8 +26,33 @@ impl Builder<'_> {
                 }
             }
         }
+        let joined = self.joined(&share);
         let nested = self.merged.text("namespaces.nested").map(|text| text.text.as_str());
         let (nested, mounts) = (matches!(nested, Some("allow" | "no-mount")), nested == Some("allow"));
-        Namespaces { share, nested, mounts, ..Namespaces::default() }
+        Namespaces { share, joined, nested, mounts, ..Namespaces::default() }
+    }
+
+    /// The namespaces of running sandboxes that are joined.
+    fn joined(&mut self, share: &BTreeMap<Namespace, Origin>) -> BTreeMap<Namespace, (i32, Origin)> {
+        let merged = self.merged;
+        let mut joined = BTreeMap::new();
+        for (key, namespace) in [("namespaces.ipc", Namespace::Ipc), ("namespaces.uts", Namespace::Uts)] {
+            let Some((text, pid)) = merged.text(key).and_then(|text| Some((text, text.text.strip_prefix("join:")?)))
+            else {
+                continue;
+            };
+            match pid.parse().ok().filter(|pid| *pid > 0) {
+                Some(pid) => drop(joined.insert(namespace, (pid, self.origin(text)))),
+                None => {
+                    let help = "write `join:` and the number of one of its processes, or of its sbx: `join:4242`";
+                    self.wrong(text, format!("`{}` names no process", text.text), help);
+                }
+            }
+            if share.contains_key(&namespace) {
+                let help = format!("take `{}` out of namespaces.share, or leave this out", namespace.word());
+                self.wrong(text, "it is shared with the host in `namespaces.share`".into(), &help);
+            }
+        }
+        joined
     }
 }

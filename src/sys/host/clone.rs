@@ -110,21 +110,21 @@ fn clone3_by_helper(
     owned(pidfd.into())
 }
 
-/// clone3(2) of a child, as a child of this process, in a network namespace that a user namespace below this process's owns: only from
-/// there may the network be joined, so that the child's user namespace is below that one. If `cgroup` is given, the child starts in that
-/// cgroup. Gives the child's pidfd.
+/// clone3(2) of a child, as a child of this process, in namespaces, each with its CLONE_NEW* flag, that a user namespace below this process's owns,
+/// or one below that: only from there may they be joined, so that the child's user namespace is below that one. If `cgroup` is given, the child
+/// starts in that cgroup. Gives the child's pidfd.
 ///
 /// Where that one allows no user namespace below it (user.max_user_namespaces), it allows one more while this one is made.
 pub fn clone3_joined(
     namespaces: u64,
     user: BorrowedFd<'_>,
-    network: BorrowedFd<'_>,
+    joined: &[(BorrowedFd<'_>, c_int)],
     cgroup: Option<BorrowedFd<'_>>,
     child: impl FnOnce() -> i32,
 ) -> Result<OwnedFd> {
     let make = |clone: &mut dyn FnMut() -> Result<i32>| {
         join_namespace(user, libc::CLONE_NEWUSER)?;
-        join_namespace(network, libc::CLONE_NEWNET)?;
+        joined.iter().try_for_each(|(namespace, kind)| join_namespace(*namespace, *kind))?;
         match clone() {
             Err(Errno(libc::ENOSPC)) => with_one_more(user, clone),
             cloned => cloned,
