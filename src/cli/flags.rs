@@ -190,7 +190,7 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         if let Some(value) = value {
             let given = utf8(value, key)?;
             // podman's are seconds.
-            let is_number = flag == "timeout" && given.bytes().all(|byte| byte.is_ascii_digit());
+            let is_number = flag == "timeout" && given.parse::<u32>().is_ok_and(|seconds| seconds > 0);
             let value = if is_number { quote(&format!("{given}s")) } else { quote(given) };
             flags.line(args.order.of(flag, 0), format!("--{flag} {given}"), key, value);
         }

@@ -207,7 +207,8 @@ impl Entry {
     /// It cannot be opened.
     pub fn log(&self) -> Result<Reader> {
         let dir = sys::open_again(self.dir.as_fd(), libc::O_RDONLY | libc::O_DIRECTORY);
-        dir.map(Reader::new).map_err(|errno| Error::new(format!("cannot open the log of {}: {errno}", self.called())))
+        dir.map(|dir| Reader::new(dir, self.spec.log_size))
+            .map_err(|errno| Error::new(format!("cannot open the log of {}: {errno}", self.called())))
     }
 
     /// The exit status of the program, once its monitor has ended: from the file that was there when this record was opened, so that it is known

@@ -258,7 +258,7 @@ impl Journal {
                 _ => error.hint("without that: sbx events --no-stream"),
             }
         })?;
-        Ok((Reader::of(dir, NAMES), watched))
+        Ok((Reader::of(dir, NAMES, 4 * SIZE), watched))
     }
 
     /// A reader of all that there is.
@@ -267,7 +267,7 @@ impl Journal {
     ///
     /// The files cannot be read.
     pub fn read(&self) -> Result<Reader> {
-        Ok(Reader::of(self.dir()?, NAMES))
+        Ok(Reader::of(self.dir()?, NAMES, 4 * SIZE))
     }
 }
 

@@ -156,6 +156,13 @@ fn size(file: BorrowedFd<'_>) -> sys::Result<u64> {
     Ok(sys::status_of(file, c"")?.size)
 }
 
+/// A file of a log, and where to begin to read it.
+fn begun(file: OwnedFd, most: u64) -> (OwnedFd, u64) {
+    // The longest line may stand behind what fills it.
+    let start = size(file.as_fd()).unwrap_or_default().saturating_sub(most + 4 * LONGEST as u64);
+    (file, start)
+}
+
 /// Appends one line of the log.
 fn piece(text: &mut Vec<u8>, time: Duration, stream: Stream, part: &[u8], ends: bool) {
     let time = humantime::format_rfc3339_nanos(UNIX_EPOCH + time);
@@ -208,18 +215,21 @@ pub struct Reader {
     open: Option<(OwnedFd, u64)>,
     /// The file after that, if it was there when the reader was made.
     then: Option<OwnedFd>,
+    /// How much is read of a file that was there, in bytes.
+    most: u64,
     /// What was read, and is not a whole line yet.
     rest: Vec<u8>,
 }
 
 impl Reader {
-    /// A reader of the log in the directory of a record, from the older file on.
-    pub(super) fn new(dir: OwnedFd) -> Reader {
-        Reader::of(dir, NAMES)
+    /// A reader of the log in the directory of a record, from the older file on. Of a file that is larger than `most` bytes, which no monitor
+    /// has written, it reads the end.
+    pub(super) fn new(dir: OwnedFd, most: u64) -> Reader {
+        Reader::of(dir, NAMES, most)
     }
 
     /// A reader of files with these names, the newer first, which take each other's place as those of a log do.
-    pub(super) fn of(dir: OwnedFd, names: [&'static str; 2]) -> Reader {
+    pub(super) fn of(dir: OwnedFd, names: [&'static str; 2], most: u64) -> Reader {
         // The newer one first: if it takes the place of the older one meanwhile, both are the same file, and none is missed.
         let [new, old] = names.map(|name| file(dir.as_fd(), &c(name), libc::O_RDONLY).ok());
         let same = |a: &OwnedFd, b: &OwnedFd| sys::stat(a.as_fd()) == sys::stat(b.as_fd());
@@ -227,7 +237,8 @@ impl Reader {
             (Some(old), Some(new)) if !same(&old, &new) => (Some(old), Some(new)),
             (old, new) => (old.or(new), None),
         };
-        Reader { open: first.map(|file| (file, 0)), then, dir, names, rest: Vec::new() }
+        let most = most.max(SIZE);
+        Reader { open: first.map(|file| begun(file, most)), then, most, dir, names, rest: Vec::new() }
     }
 
     /// Reads what is there by now, and no more, however fast the program writes; calls for each whole line. Gives whether there was any.
@@ -264,7 +275,7 @@ impl Reader {
                 }
                 Ok(0) => {
                     if let Some(then) = self.then.take() {
-                        self.open = Some((then, 0));
+                        self.open = Some(begun(then, self.most));
                         self.rest.clear();
                         continue;
                     }
@@ -324,7 +335,7 @@ mod tests {
     fn what_is_written_is_read_line_by_line_while_it_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::open(open(&dir), SIZE).unwrap();
-        let mut reader = Reader::new(open(&dir));
+        let mut reader = Reader::new(open(&dir), SIZE);
         assert_eq!(all(&mut reader), []);
         log.write(Stream::Out, b"one\n\ntwo ");
         log.write(Stream::Err, b"three\n");
@@ -344,7 +355,7 @@ mod tests {
         for number in 0..100 {
             log.write(Stream::Out, format!("line {number}\n").as_bytes());
         }
-        let mut reader = Reader::new(open(&dir));
+        let mut reader = Reader::new(open(&dir), SIZE);
         let (mut first, mut last, mut read) = (None, None, 0);
         reader.present(&mut |line| {
             let text = String::from_utf8(Line::read(line).unwrap().text.to_vec()).unwrap();
@@ -368,7 +379,7 @@ mod tests {
     fn a_log_turns_and_takes_no_more_than_two_files() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::open(open(&dir), 4000).unwrap();
-        let mut reader = Reader::new(open(&dir));
+        let mut reader = Reader::new(open(&dir), SIZE);
         let mut read = Vec::new();
         for number in 0..500 {
             log.write(Stream::Out, format!("line {number}\n").as_bytes());
@@ -378,7 +389,11 @@ mod tests {
         for name in NAMES {
             assert!(std::fs::metadata(dir.path().join(name)).unwrap().len() <= 4000);
         }
-        let late = all(&mut Reader::new(open(&dir)));
+        let late = all(&mut Reader::new(open(&dir), SIZE));
+        assert_eq!(late.last().unwrap().2, "line 499");
+        // One that no monitor has written.
+        std::fs::File::options().write(true).open(dir.path().join("log.1")).unwrap().set_len(1 << 40).unwrap();
+        let late = all(&mut Reader::new(open(&dir), SIZE));
         assert_eq!(late.last().unwrap().2, "line 499");
         // One that a monitor left half written.
         std::fs::write(dir.path().join("log"), "half").unwrap();
