@@ -245,6 +245,24 @@ fn the_network_of_a_running_sandbox_is_joined_by_its_name() {
     run(&["rm", "-f", "-a", "-t", "0"]).ok();
 }
 
+#[test]
+fn a_program_that_locks_its_user_namespace_keeps_nobody_waiting_who_joins() {
+    need!(userns(), tools(&["flock"]));
+    let place = Place::new();
+    std::fs::create_dir(place.dir.path().join("run")).unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
+    let run = |args: &[&str]| -> Ran { ran(command(&place).args(args).output().unwrap()) };
+    let script = "exec 9</proc/self/ns/user && flock 9 && echo locked > locked; exec sleep 1000";
+    run(&["run", "-d", "-q", "--name", "web", "--rw", ".", "--", "sh", "-c", script]).ok();
+    assert_eq!(line(&place, "locked"), "locked\n");
+    for kind in ["network", "ipc", "uts"] {
+        let err = run(&["run", "-q", &format!("--{kind}"), "container:web", "true"]).failed(125);
+        assert!(err.contains("holds a lock (flock) on its user namespace"), "{kind}: {err}");
+    }
+    run(&["rm", "-f", "-t", "0", "web"]).ok();
+}
+
 /// What is written to a file in the place, once it is a whole line.
 fn line(place: &Place, file: &str) -> String {
     let text = || std::fs::read_to_string(place.work().join(file)).unwrap_or_default();

@@ -32,7 +32,6 @@ pub(super) fn main(args: &args::Events) -> Result<u8> {
     if since.is_none() && until.is_none() {
         reader.next(&mut |_| {});
     }
-    let timer = until.map(sys::timer_at).transpose().map_err(|errno| Error::call("timerfd_create", errno))?;
     loop {
         // First whether it is over: what was written until then is read after that.
         let over = until.is_some_and(|until| sys::realtime_nanoseconds() >= until);
@@ -40,6 +39,8 @@ pub(super) fn main(args: &args::Events) -> Result<u8> {
         if !shown.print()? || over {
             return Ok(0);
         }
+        // Set anew each time: the clock may have been set back since.
+        let timer = until.map(sys::timer_at).transpose().map_err(|errno| Error::call("timerfd_create", errno))?;
         let timer = timer.as_ref().map_or(-1, AsRawFd::as_raw_fd);
         let mut set = [Poll::read(watched.number()), Poll::read(timer), Poll::end(1)];
         sys::poll(&mut set, None).map_err(|errno| Error::call("poll", errno))?;
@@ -109,7 +110,10 @@ impl Shown {
 
     /// Prints it. Gives whether somebody reads.
     fn print(&mut self) -> Result<bool> {
-        let text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.text);
+        if sys::is_terminal(sys::STREAMS[1]) {
+            text = output::harmless(&text);
+        }
         let mut out = std::io::stdout();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => Ok(true),

@@ -39,7 +39,7 @@ pub(super) fn show(text: &str) -> Result<()> {
 }
 
 /// A text as [`printable`] has it, with its tabs and line breaks.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let pieces = text.split_inclusive(['\n', '\t']);
     pieces
         .map(|piece| {

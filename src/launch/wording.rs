@@ -18,6 +18,9 @@ pub(super) fn clone(plan: &Plan, call: &'static str, errno: Errno) -> Error {
             error.hint("the limit in /proc/sys/user/max_*_namespaces is reached, or namespaces are nested 32 deep")
         }
         libc::EMFILE | libc::ENFILE => error.hint(DESCRIPTORS),
+        libc::EDEADLK => error.hint(
+            "a program of the sandbox whose namespaces are joined holds a lock (flock) on its user namespace, to keep others out: join another one, or end that",
+        ),
         libc::EAGAIN => error.hint("the limit of processes is reached: `ulimit -u`, or pids.max of the cgroup"),
         libc::ENODEV if plan.resources.cgroup.is_some() => {
             error.hint("the sandbox's cgroup was removed meanwhile: start it again")

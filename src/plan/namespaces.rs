@@ -183,13 +183,15 @@ fn own_uts(sandbox: &Sandbox, key: &str) -> String {
 
 /// The host name inside: the sandbox's own, or that of the sandbox whose uts namespace it joins, if it is a name of a machine.
 pub(super) fn hostname<'a>(sandbox: &'a Sandbox, facts: &'a Facts) -> Option<&'a str> {
+    let joined = || Some(facts.joined.get(&Namespace::Uts)?.as_ref().ok()?.hostname.as_str());
+    sandbox.process.hostname.as_deref().or_else(joined).filter(|name| is_name(name))
+}
+
+/// Whether a machine can be called that: a program with rights over its uts namespace chooses any bytes, which prompts then show.
+fn is_name(name: &str) -> bool {
     const LONGEST: usize = 64;
-    let is_name = |name: &&str| {
-        (1..=LONGEST).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
-    let joined = || Some(facts.joined.get(&Namespace::Uts)?.as_ref().ok()?.hostname.as_str()).filter(is_name);
-    sandbox.process.hostname.as_deref().or_else(joined)
+    (1..=LONGEST).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// The namespaces of another sandbox that this one joins besides its network.
@@ -219,6 +221,10 @@ fn joined_too(sandbox: &Sandbox, facts: &Facts) -> Result<Vec<JoinedNamespace>> 
         if user.is_some_and(|user| user != found.user) {
             return Err(failed("it is in another sandbox than what else is joined, and only those of one can be")
                 .hint("join the namespaces of one sandbox, or of those that have joined its network"));
+        }
+        if *namespace == Namespace::Uts && !is_name(&found.hostname) {
+            return Err(failed("the host name there is none that a machine can have")
+                .hint("its program has chosen it: start that sandbox with namespaces.nested = \"deny\", or have uts namespaces of their own"));
         }
         user = Some(found.user);
         all.push(JoinedNamespace {
@@ -361,5 +367,16 @@ impl NamespacePlan {
                 lines.add("network", if self.loopback { "a loopback interface of its own" } else { "the host's" })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn machines_are_called_by_letters_digits_and_little_else() {
+        assert!(["web", "web.example", "a-b_c", "1"].into_iter().all(is_name));
+        assert!(!["", "a b", "x\u{1b}[2J", "ü", &"x".repeat(65)].into_iter().any(is_name));
     }
 }

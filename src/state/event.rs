@@ -203,27 +203,8 @@ impl Journal {
     }
 
     fn append(&self, event: &Event) -> Result<()> {
-        self.write(&event.line()).map_err(|errno| full("write", &self.state.join(DIR).join(NAMES[0]), errno))
-    }
-
-    /// Appends a line.
-    fn write(&self, line: &[u8]) -> sys::Result<()> {
-        let dir = self.dir().map_err(|_| Errno(libc::EACCES))?;
-        let file = shared(dir.as_fd())?;
-        let size = sys::status_of(file.as_fd(), c"")?.size;
-        if size > 4 * SIZE {
-            // It could not be turned for so long.
-            return Err(Errno(libc::EFBIG));
-        }
-        let mut last = [b'\n'];
-        let halved = size > 0 && sys::read_at(file.as_fd(), &mut last, size - 1) == Ok(1) && last != [b'\n'];
-        // A full disk may have left half of a line. What follows is one of its own.
-        let text = [if halved { b"\n" } else { &b""[..] }, line, b"\n"].concat();
-        let written = sys::write_some(file.as_fd(), &text)?;
-        if size + text.len() as u64 > SIZE {
-            turn(dir.as_fd(), file.as_fd());
-        }
-        if written == text.len() { Ok(()) } else { Err(Errno(libc::ENOSPC)) }
+        let dir = self.dir()?;
+        write(dir.as_fd(), &event.line()).map_err(|errno| full("write", &self.state.join(DIR).join(NAMES[0]), errno))
     }
 
     /// The directory of the files, which is made if it is not there.
@@ -269,6 +250,31 @@ impl Journal {
     pub fn read(&self) -> Result<Reader> {
         Ok(Reader::of(self.dir()?, NAMES, 4 * SIZE))
     }
+}
+
+/// Appends a line to the newer file.
+fn write(dir: BorrowedFd<'_>, line: &[u8]) -> sys::Result<()> {
+    let large = |file: &OwnedFd| sys::status_of(file.as_fd(), c"").map(|status| (status.size, status.size > 4 * SIZE));
+    let mut file = shared(dir)?;
+    let (mut size, mut too_large) = large(&file)?;
+    if too_large {
+        // It could not be turned for so long: whoever should have was stopped at that.
+        turn(dir, file.as_fd());
+        file = shared(dir)?;
+        (size, too_large) = large(&file)?;
+    }
+    if too_large {
+        return Err(Errno(libc::EFBIG));
+    }
+    let mut last = [b'\n'];
+    let halved = size > 0 && sys::read_at(file.as_fd(), &mut last, size - 1) == Ok(1) && last != [b'\n'];
+    // A full disk may have left half of a line. What follows is one of its own.
+    let text = [if halved { b"\n" } else { &b""[..] }, line, b"\n"].concat();
+    let written = sys::write_some(file.as_fd(), &text)?;
+    if size + text.len() as u64 > SIZE {
+        turn(dir, file.as_fd());
+    }
+    if written == text.len() { Ok(()) } else { Err(Errno(libc::ENOSPC)) }
 }
 
 /// The newer file, with a lock that others may share, by which it is not turned meanwhile.

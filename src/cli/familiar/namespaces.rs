@@ -38,7 +38,10 @@ pub(super) fn network(args: &Sandbox, below: &Merged) -> Result<(Vec<Said>, Opti
         let (pid, hostname, joined) = joined("network", name)?;
         let mut lines = vec![said(format!("join:{pid}"))];
         // Programs of both have one name for the addresses that they share.
-        let shares_uts = || below.list(SHARE).iter().any(|item| item.text == "uts");
+        let shares_uts = || {
+            below.list(SHARE).iter().any(|item| item.text == "uts")
+                || below.text(UTS).is_some_and(|uts| uts.text.starts_with("join:"))
+        };
         if args.hostname.is_none()
             && !hostname.is_empty()
             && !shares_uts()

@@ -5,7 +5,7 @@
 
 use crate::sys::child::owned;
 use crate::sys::child::{Waited, cwd, exit_now, join_namespace, openat, read, spawn_with, wait, write_file};
-use crate::sys::errno::{Errno, Result, check, done};
+use crate::sys::errno::{Errno, Result, check};
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -114,7 +114,8 @@ fn clone3_by_helper(
 /// or one below that: only from there may they be joined, so that the child's user namespace is below that one. If `cgroup` is given, the child
 /// starts in that cgroup. Gives the child's pidfd.
 ///
-/// Where that one allows no user namespace below it (user.max_user_namespaces), it allows one more while this one is made.
+/// Where that one allows no user namespace below it (user.max_user_namespaces), it allows one more while this one is made. EDEADLK: a program
+/// in there keeps others from that, by a lock on the user namespace.
 pub fn clone3_joined(
     namespaces: u64,
     user: BorrowedFd<'_>,
@@ -141,8 +142,8 @@ const MOST_JOINED: u32 = 64;
 fn with_one_more(user: BorrowedFd<'_>, clone: &mut dyn FnMut() -> Result<i32>) -> Result<i32> {
     const LIMIT: &std::ffi::CStr = c"/proc/sys/user/max_user_namespaces";
     // Another one that does the same would take the higher limit for the one to go back to. Descriptors of a namespace that were opened
-    // by different processes are of the same file.
-    lock(user, libc::LOCK_EX)?;
+    // by different processes are of the same file. That of a program in the namespace is, too.
+    lock_soon(user)?;
     let mut text = [0; 24];
     let mut cloned = Err(Errno(libc::ENOSPC));
     let changed = (|| -> Result<()> {
@@ -171,19 +172,23 @@ fn with_one_more(user: BorrowedFd<'_>, clone: &mut dyn FnMut() -> Result<i32>) -
     if cloned == Ok(0) {
         return cloned;
     }
-    lock(user, libc::LOCK_UN)?;
+    super::file::unlock(user)?;
     changed.and(cloned)
 }
 
-/// flock(2), which waits.
-fn lock(fd: BorrowedFd<'_>, how: c_int) -> Result<()> {
-    loop {
-        // SAFETY: the call takes two integers and touches no memory.
-        match done(unsafe { libc::flock(fd.as_raw_fd(), how) }) {
-            Err(Errno(libc::EINTR)) => {}
+/// How often a lock is tried, and how long after each other: others have it for less than a millisecond.
+const ATTEMPTS: u32 = 400;
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// flock(2) of what no other sbx locks for long. EDEADLK if somebody does.
+fn lock_soon(fd: BorrowedFd<'_>) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        match super::file::try_lock(fd) {
+            Err(Errno(libc::EWOULDBLOCK)) => std::thread::sleep(AGAIN),
             other => return other,
         }
     }
+    Err(Errno(libc::EDEADLK))
 }
 
 fn has_one_thread() -> bool {

@@ -153,6 +153,12 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
+/// flock(2): gives up a lock.
+pub fn unlock(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: the call takes two integers and touches no memory.
+    done(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) })
+}
+
 /// flock(2): takes a shared lock; EWOULDBLOCK if somebody has an exclusive one, or with `wait` waits until nobody has.
 pub fn share_lock(fd: BorrowedFd<'_>, wait: bool) -> Result<()> {
     let how = libc::LOCK_SH | if wait { 0 } else { libc::LOCK_NB };
