@@ -278,3 +278,17 @@ print(socket.create_connection((\"203.0.113.10\", 80), 10).recv(100))";
     let known = lines.iter().filter(|line| line["program"] == "python3").count();
     assert!(known >= 10, "{known} of {}: {refused}", lines.len());
 }
+
+#[test]
+fn what_is_refused_last_is_counted_though_the_program_has_ended() {
+    need!(userns(), programs(), tun());
+    let program = "import os, socket
+kept = []
+for family, address in (socket.AF_INET, \"10.9.9.9\"), (socket.AF_INET6, \"fd99::9\"):
+    for port in range(1, 46):
+        kept.append(socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)); kept[-1].connect_ex((address, port))
+os._exit(0)";
+    let told = told(&format!("$RUN --network-log ~/log --receipt ~/receipt -- python3 -c '{program}'"));
+    let refused = &told.json("receipt")["refused"];
+    assert!(refused["count"].as_u64().unwrap() >= 90, "{refused} {:?}", told.ran);
+}

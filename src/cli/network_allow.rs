@@ -15,5 +15,5 @@ pub(super) fn main(args: &NetworkAllow) -> Result<u8> {
     let monitor = asked::monitor(&entry, WHAT)?;
     let answer = asked::ask(&entry, &monitor, &request, WHAT)?;
     let said = answer.rules.map(|rules| rules.said).unwrap_or_default();
-    said.iter().try_for_each(|said| output::print(&format!("{}: {said}\n", entry.called()))).map(|()| 0)
+    said.iter().try_for_each(|said| output::show(&format!("{}: {said}\n", entry.called()))).map(|()| 0)
 }

@@ -107,13 +107,18 @@ impl PacketRules {
         }
     }
 
-    /// Has these lines be allowed besides, from now on. `tcp` are the ports that Landlock holds the program to.
+    /// Has these lines be allowed besides, from now on. `tcp` are the ports that Landlock holds the program to; `answers` says whether names are
+    /// answered.
     ///
     /// # Errors
     ///
     /// They cannot be: all is as it was.
-    pub fn allow(&mut self, lines: &[String], tcp: Option<&[u16]>) -> Result<Later> {
+    pub fn allow(&mut self, lines: &[String], tcp: Option<&[u16]>, answers: bool) -> Result<Later> {
         let later = self.plan.with(lines, tcp)?;
+        if !answers && (later.all_names || !later.names.is_empty()) {
+            return Err(Error::new("the process that answers names has ended, and names are not answered any more")
+                .hint("end the sandbox, and start it anew"));
+        }
         if later.added.is_empty() {
             return Ok(later);
         }

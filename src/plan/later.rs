@@ -3,7 +3,7 @@
 use super::names::is_for_all_names;
 use super::rules::{RulePlan, SharedLine, denied};
 use crate::error::{Error, Result};
-use crate::spec::{Destination, FORMS, NamePattern, NetworkRule, Protocol};
+use crate::spec::{AddressClass, Destination, FORMS, NamePattern, NetworkRule, Protocol};
 
 /// The most lines that there may be then.
 const MOST: usize = 1024;
@@ -132,12 +132,15 @@ fn held(rule: &NetworkRule, tcp: Option<&[u16]>) -> Option<u16> {
 
 /// Whether a line of `network.deny` refuses a part of what another line allows.
 fn meets(deny: &NetworkRule, rule: &NetworkRule) -> bool {
-    match (&deny.to, &rule.to) {
+    let addresses = match (&deny.to, &rule.to) {
         (Destination::Name(one), Destination::Name(two)) => two.covers(one),
         // What addresses a name has is not known.
         (_, Destination::Name(_)) | (Destination::Name(_), _) => false,
+        // Which addresses the host has is seen when a packet leaves.
+        (Destination::Class(AddressClass::Host), _) | (_, Destination::Class(AddressClass::Host)) => true,
         (one, two) => one.addresses().meets(&two.addresses()),
-    }
+    };
+    addresses && deny.service.meets(rule.service)
 }
 
 #[cfg(test)]
@@ -145,6 +148,7 @@ mod tests {
     use super::super::names::NamePlan;
     use super::super::rules::RuleLines;
     use super::*;
+    use crate::netfilter::PacketTarget;
 
     fn plan(allow: &[&str], deny: &[&str]) -> RulePlan {
         let parsed = |lines: &[&str]| lines.iter().map(|line| line.parse().unwrap()).collect::<Vec<NetworkRule>>();
@@ -192,6 +196,28 @@ mod tests {
         assert!(all.all_names && all.rules.names.as_ref().unwrap().others);
         assert!(!with(&all.rules, &["private"], None).unwrap().all_names);
         assert_eq!(all.rules.lines()[1].last().unwrap(), "internet:80");
+    }
+
+    #[test]
+    fn a_line_of_hosts_with_a_denied_name_gives_no_address_to_another_one() {
+        let mut plan = plan(&["link-local"], &["secret.example", "host", "10.1.0.0/16:22"]);
+        plan.lines.hosts = "10.0.0.5 secret.example other.example\n10.0.0.6 open.example\n".to_owned();
+        let later = with(&plan, &["*.example", "192.168.0.0/16", "10.0.0.0/8:80"], None).unwrap();
+        let said = [
+            "*.example is allowed from now on, but for what network.deny refuses: secret.example",
+            "192.168.0.0/16 is allowed from now on, but for what network.deny refuses: host",
+            "10.0.0.0/8:80 is allowed from now on, but for what network.deny refuses: host",
+        ];
+        assert_eq!(later.said, said);
+        let open = Destination::Address("10.0.0.6".parse().unwrap()).addresses();
+        let of_hosts: Vec<_> = later
+            .rules
+            .rules
+            .iter()
+            .filter(|rule| rule.accept && rule.what == "*.example")
+            .map(|rule| &rule.to)
+            .collect();
+        assert_eq!(of_hosts[0], &PacketTarget::Addresses(open), "{of_hosts:?}");
     }
 
     #[test]

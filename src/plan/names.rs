@@ -169,14 +169,21 @@ fn servers(sandbox: &Sandbox, facts: &Facts) -> Vec<IpAddr> {
     }
 }
 
-/// Lines of the host's hosts(5) for a name that is allowed: it has these addresses, since the files of the view have them.
-pub(super) fn in_hosts<'a>(pattern: &'a NamePattern, hosts: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
+/// Lines of the host's hosts(5) for a name that is allowed: it has these addresses, since the files of the view have them. A line with a name
+/// that is denied gives no address to another one either.
+pub(super) fn in_hosts<'a>(
+    pattern: &'a NamePattern,
+    denied: &'a [&'a NamePattern],
+    hosts: &'a str,
+) -> impl Iterator<Item = IpAddr> + 'a {
     hosts.lines().filter_map(move |line| {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
         let address: IpAddr = words.next()?.parse().ok()?;
+        let names: Vec<_> = words.map(str::to_ascii_lowercase).collect();
+        let has = |pattern: &NamePattern| names.iter().any(|name| pattern.matches(name));
         let usable = !address.is_loopback() && !address.is_unspecified();
-        (usable && words.any(|name| pattern.matches(&name.to_ascii_lowercase()))).then_some(address)
+        (usable && has(pattern) && !denied.iter().any(|denied| has(denied))).then_some(address)
     })
 }
 
@@ -249,7 +256,7 @@ mod tests {
         let text = "127.0.0.1 localhost a.example\n# 10.0.0.9 a.example\n10.0.0.1\tb.example A.example # x\nfd00::1 a.example\nx a.example\n0.0.0.0 a.example\n";
         let found = |pattern: &str| {
             let pattern = pattern.parse().unwrap();
-            in_hosts(&pattern, text).map(|address| address.to_string()).collect::<Vec<_>>()
+            in_hosts(&pattern, &[], text).map(|address| address.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(found("a.example"), ["10.0.0.1", "fd00::1"]);
         assert_eq!(found("*.example"), ["10.0.0.1", "fd00::1"]);

@@ -14,8 +14,8 @@ use crate::host::{Facts, name_servers};
 use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
 use crate::proxy::names::rules::CANARY;
 use crate::spec::{
-    AddressClass, Addresses, Destination, NameServers, Network, NetworkRule, Protocol, Published, Ranges, Sandbox,
-    Service, Subnet, Transport,
+    AddressClass, Addresses, Destination, NamePattern, NameServers, Network, NetworkRule, Protocol, Published, Ranges,
+    Sandbox, Service, Subnet, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -130,17 +130,18 @@ impl RuleLines {
     pub(super) fn rules(&self, names: Option<&NamePlan>) -> Vec<PacketRule> {
         let RuleLines { allow, deny, servers, hosts, by_name, shared, .. } = self;
         let mut rules = Rules::default();
+        let denied: Vec<_> = deny.iter().filter_map(|rule| rule.to.name()).collect();
         // A program can send these out by the network's interface (SO_BINDTODEVICE of socket(7)), and the network's helper would then reach
         // the host's own: no line of the profile stands for them.
         rules.refuse("loopback", PacketTarget::Addresses(Addresses::of_the_sender()));
         // Name servers are asked whatever class their addresses are of.
-        rules.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, "")?))), true);
+        rules.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, &[], "")?))), true);
         rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
         if let Some(SharedLine { name, subnet, .. }) = shared {
             rules.accept(&format!("other sandboxes in the network `{name}` ({subnet})"), named::addresses(*subnet));
         }
         // The order says what counts where addresses are of several kinds.
-        rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, hosts)?))), true);
+        rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, &denied, hosts)?))), true);
         rules.refuse("host", PacketTarget::Host);
         rules.refuse("metadata", PacketTarget::Addresses(AddressClass::Metadata.addresses()));
         rules.add(allow.iter().filter_map(|rule| Some((rule, several(&rule.to)?))), true);
@@ -215,12 +216,13 @@ fn everything(to: &Destination) -> Vec<PacketTarget> {
     }
 }
 
-/// What a line of `allow` stands for that names an address, or a class of single ones. `hosts` is the host's hosts(5).
-fn single(to: &Destination, hosts: &str) -> Option<Vec<PacketTarget>> {
+/// What a line of `allow` stands for that names an address, or a class of single ones. `hosts` is the host's hosts(5), in which names have
+/// addresses that are not `denied`.
+fn single(to: &Destination, denied: &[&NamePattern], hosts: &str) -> Option<Vec<PacketTarget>> {
     match to {
         Destination::Name(name) => {
             let known: Vec<_> =
-                names::in_hosts(name, hosts).map(|address| Destination::Address(address).addresses()).collect();
+                names::in_hosts(name, denied, hosts).map(|address| Destination::Address(address).addresses()).collect();
             (!known.is_empty()).then(|| vec![PacketTarget::Addresses(Addresses::of(&known))])
         }
         Destination::Class(AddressClass::Host) => Some(vec![PacketTarget::Host]),

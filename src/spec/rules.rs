@@ -83,6 +83,21 @@ impl Service {
         let (first, last) = other.ports.unwrap_or((0, u16::MAX));
         protocol && self.ports.is_none_or(|(from, to)| from <= first && last <= to)
     }
+
+    /// Whether something belongs to this one and to another one.
+    pub fn meets(self, other: Service) -> bool {
+        let has = |service: Service, protocol| match service.protocol {
+            Some(own) => own == protocol,
+            // Ports are those of TCP and UDP.
+            None => service.ports.is_none() || protocol != Protocol::Icmp,
+        };
+        let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Icmp];
+        let ports = match (self.ports, other.ports) {
+            (Some((from, to)), Some((first, last))) => from <= last && first <= to,
+            _ => true,
+        };
+        ports && protocols.into_iter().any(|protocol| has(self, protocol) && has(other, protocol))
+    }
 }
 
 impl fmt::Display for Service {
@@ -205,6 +220,11 @@ fn destination(text: &str) -> Result<Destination, String> {
 }
 
 impl Destination {
+    /// The names that it stands for.
+    pub fn name(&self) -> Option<&NamePattern> {
+        if let Destination::Name(name) = self { Some(name) } else { None }
+    }
+
     /// Its addresses, so far as they are the same on every host, and known without asking name servers.
     pub fn addresses(&self) -> Addresses {
         match self {

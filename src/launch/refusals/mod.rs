@@ -31,6 +31,10 @@ const IN_ALL: u64 = 100_000;
 const IN_A_TURN: usize = 32;
 const AT_THE_END: usize = 1024;
 
+fn most(at_the_end: bool) -> usize {
+    if at_the_end { AT_THE_END } else { IN_A_TURN }
+}
+
 /// How many more there may be when reading goes on, after there were too many.
 const AFTER_A_PAUSE: u32 = 20;
 
@@ -102,15 +106,21 @@ impl Recorder {
     }
 
     /// Connections are refused that wait for an answer: they get it, whether they are recorded or not. The kernel lets no more of them come
-    /// than can be answered.
+    /// than can be answered. At the end, all that have come are recorded.
     ///
     /// # Errors
     ///
     /// The kernel tells of them no more.
-    pub fn unanswered(&mut self, rules: &PacketRules, diag: Option<BorrowedFd<'_>>, to: &mut dyn Events) -> Result<()> {
+    pub fn unanswered(
+        &mut self,
+        rules: &PacketRules,
+        diag: Option<BorrowedFd<'_>>,
+        at_the_end: bool,
+        to: &mut dyn Events,
+    ) -> Result<()> {
         let Some(mut answers) = self.answers.take() else { return Ok(()) };
         let mut seen: Vec<(RefusedPacket, Option<Who>)> = Vec::new();
-        for (number, packet) in netfilter::logged(answers.log.as_fd(), IN_A_TURN)? {
+        for (number, packet) in netfilter::logged(answers.log.as_fd(), most(at_the_end))? {
             self.total.add_unknown(number.wrapping_sub(answers.next).into());
             answers.next = number.wrapping_add(1);
             let Some(packet) = packet else {
@@ -187,8 +197,7 @@ impl Recorder {
         to: &mut dyn Events,
     ) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
-        let most = if at_the_end { AT_THE_END } else { IN_A_TURN };
-        let logged = netfilter::logged(log.as_fd(), most).inspect_err(|_| self.log = None)?;
+        let logged = netfilter::logged(log.as_fd(), most(at_the_end)).inspect_err(|_| self.log = None)?;
         for (number, packet) in logged {
             self.total.add_unknown(number.wrapping_sub(self.next).into());
             self.next = number.wrapping_add(1);

@@ -178,18 +178,23 @@ impl Supervisor<'_> {
         const MOST: usize = 256;
         if self.recorder.is_some() {
             let _ = (0..MOST).find(|_| !self.answer_once(status));
-            let _ = self.on_unanswered(status);
+            self.answer(true, status);
             self.record_packets(true, status);
         }
     }
 
     /// The kernel tells of packets that it has not answered.
     pub(super) fn on_unanswered(&mut self, status: &mut dyn Events) -> Result<()> {
-        let (Some(recorder), Some(rules)) = (&mut self.recorder, &self.rules) else { return Ok(()) };
-        if let Err(errno) = recorder.unanswered(rules, self.diag.as_ref().map(AsFd::as_fd), status) {
+        self.answer(false, status);
+        Ok(())
+    }
+
+    fn answer(&mut self, at_the_end: bool, status: &mut dyn Events) {
+        let (Some(recorder), Some(rules)) = (&mut self.recorder, &self.rules) else { return };
+        let diag = self.diag.as_ref().map(AsFd::as_fd);
+        if let Err(errno) = recorder.unanswered(rules, diag, at_the_end, status) {
             status.note(&format!("connections that are refused are not answered at once any more: {errno}"));
         }
-        Ok(())
     }
 
     fn record_packets(&mut self, at_the_end: bool, status: &mut dyn Events) {
@@ -208,7 +213,8 @@ impl Supervisor<'_> {
             ));
         };
         let landlock = self.sandbox.plan.lockdown.landlock.as_ref().ok();
-        let later = rules.allow(lines, landlock.and_then(|landlock| landlock.tcp.as_deref()))?;
+        let answers = self.helpers.iter().any(|helper| helper.filter_fd() >= 0);
+        let later = rules.allow(lines, landlock.and_then(|landlock| landlock.tcp.as_deref()), answers)?;
         if !later.added.is_empty() {
             status.allowed(&later.added);
         }
@@ -221,7 +227,7 @@ impl Supervisor<'_> {
         };
         told.retain(|told| !self.helpers.iter_mut().any(|helper| says(helper, told)));
         if !told.is_empty() {
-            return Err(Error::new("the process that answers names has ended, and no name is reached any more")
+            return Err(Error::new("the process that answers names has ended, and names are not answered any more")
                 .hint("end the sandbox, and start it anew"));
         }
         let mut said = later.said;

@@ -195,7 +195,8 @@ fn bounded(said: Vec<String>) -> Answer {
     if answer.encode().len() <= LONGEST {
         return answer;
     }
-    let said = vec!["all of it is allowed from now on, until this run ends".to_owned()];
+    let said =
+        vec!["all of it is allowed from now on, but for what network.deny refuses, until this run ends".to_owned()];
     Answer::of_rules(Rules { said, ..Rules::default() })
 }
 
