@@ -4,6 +4,7 @@ mod common;
 
 use common::records::Records;
 use common::{ran, tools, until, userns};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -373,6 +374,69 @@ fn a_program_that_floods_its_log_is_not_kept_waiting_by_a_reader_and_fills_no_di
     assert_eq!(records.run(&["logs", "--tail", "1", "x"]).ok(), "end\n");
     stuck.kill().unwrap();
     stuck.wait().unwrap();
+}
+
+#[test]
+fn who_follows_a_log_too_slowly_is_told_where_lines_may_be_missing_and_still_gets_the_last() {
+    need!(userns());
+    let records = Records::new();
+    let script = "echo first; while [ ! -e go ]; do sleep 0.05; done; yes 0123456789 | head -n 300000; echo end";
+    records.start(&["--name", "x", "--rw", ".", "--log-opt", "max-size=64k"], script);
+    let mut follows = records.command();
+    let mut follows = follows.args(["logs", "-f", "x"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(follows.stdout.take().unwrap());
+    let mut first = String::new();
+    out.read_line(&mut first).unwrap();
+    assert_eq!(first, "first\n");
+    // More than it writes to somebody who does not read.
+    std::fs::write(records.place.work().join("go"), "").unwrap();
+    assert_eq!(records.run(&["wait", "x"]).ok(), "0\n");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    let said = ran(follows.wait_with_output().unwrap());
+    assert!(said.status == Some(0) && said.err.contains("of the output of x may be missing here"), "{said:?}");
+    let (lines, end) = rest.trim_end().rsplit_once('\n').unwrap();
+    assert!(end == "end" && lines.lines().all(|line| line == "0123456789"), "whole lines, and the last");
+    assert!(lines.lines().count() < 300_000);
+    // One that reads, and of all that is there, is told nothing.
+    let all = records.run(&["logs", "-f", "--tail", "1", "x"]);
+    assert_eq!((all.out.as_str(), all.err.as_str()), ("end\n", ""));
+}
+
+#[test]
+fn who_follows_a_program_that_never_rests_ends_at_its_time_and_when_nobody_reads() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x", "--log-opt", "max-size=256k"], "exec yes 0123456789");
+    let script = "while [ ! -e go ]; do sleep 0.05; done; echo other; exec sleep 1000";
+    records.start(&["--name", "other", "--rw", "."], script);
+    let ends = |args: &[&str], stdout: Stdio| {
+        let mut child = records.command().args(args).stdout(stdout).stderr(Stdio::null()).spawn().unwrap();
+        let ended = until(|| child.try_wait().unwrap().is_some());
+        child.kill().ok();
+        assert!(ended && child.wait().unwrap().success(), "{args:?}");
+    };
+    ends(&["logs", "-f", "--until", "0s", "x"], Stdio::null());
+    let (reads, writes) = std::io::pipe().unwrap();
+    let first = std::thread::spawn(move || {
+        let mut line = String::new();
+        BufReader::new(reads).read_line(&mut line).map(|_| line)
+    });
+    ends(&["logs", "-f", "x"], writes.into());
+    assert_eq!(first.join().unwrap().unwrap(), "0123456789\n");
+    // The other one has its turn: what it had written is read before the first line of this one.
+    let mut both = records.command();
+    let mut both =
+        both.args(["logs", "-f", "other", "x"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(both.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().ends_with(" 0123456789"));
+    std::fs::write(records.place.work().join("go"), "").unwrap();
+    let reads = std::thread::spawn(move || lines.any(|line| line.is_ok_and(|line| line.ends_with(" other"))));
+    let came = until(|| reads.is_finished());
+    both.kill().unwrap();
+    both.wait().unwrap();
+    assert!(came && reads.join().unwrap());
+    records.run(&["kill", "--all"]).ok();
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use super::template::Template;
 use super::{args, elapsed, output, store};
 use crate::error::{Error, Result, printable};
-use crate::state::{Event, Happened, Reader};
+use crate::state::{Event, Happened};
 use crate::sys::{self, Poll};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
+use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
 
 pub(super) fn main(args: &args::Events) -> Result<u8> {
@@ -24,19 +25,32 @@ pub(super) fn main(args: &args::Events) -> Result<u8> {
     let mut shown = Shown { filters, since, until, form, text: String::new(), damaged: false };
     let journal = store::store()?.journal();
     if !streams {
-        shown.read(&mut journal.read()?)?;
+        let mut reader = journal.read()?;
+        shown.read(|each| reader.present(each), false)?;
         return shown.print().map(|_| 0);
     }
     let (mut reader, watched) = journal.follow()?;
     // As with podman: what happened before is wanted only if a time says so.
     if since.is_none() && until.is_none() {
-        reader.next(&mut |_| {});
+        reader.present(&mut |_| ControlFlow::Continue(()));
     }
     loop {
         // First whether it is over: what was written until then is read after that.
         let over = until.is_some_and(|until| sys::realtime_nanoseconds() >= until);
-        shown.read(&mut reader)?;
-        if !shown.print()? || over {
+        let came = shown.read(|each| reader.next(each), over)?;
+        if !shown.print()? {
+            return Ok(0);
+        }
+        if reader.has_gap() {
+            output::tell(
+                "sbx: note: some of what happened may be missing here: more came than is read, and two files of it alone are kept\n",
+            );
+        }
+        // More may have come.
+        if came {
+            continue;
+        }
+        if over {
             return Ok(0);
         }
         // Set anew each time: the clock may have been set back since.
@@ -87,15 +101,22 @@ struct Shown {
 }
 
 impl Shown {
-    fn read(&mut self, reader: &mut Reader) -> Result<()> {
-        let mut failed = Ok(());
-        reader.next(&mut |line| {
+    /// Takes what `reads` gives. Gives whether there was anything, behind which more may come that is wanted: if all is `over`, nothing does behind
+    /// what is past the end.
+    fn read(
+        &mut self,
+        reads: impl FnOnce(&mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> bool,
+        over: bool,
+    ) -> Result<bool> {
+        let (mut failed, mut past) = (Ok(()), false);
+        let came = reads(&mut |line| {
             let Some(event) = Event::read(line) else {
                 if !std::mem::replace(&mut self.damaged, true) {
                     output::tell("sbx: note: some of what happened cannot be read, and is left out\n");
                 }
-                return;
+                return ControlFlow::Continue(());
             };
+            past |= over && self.until.is_some_and(|until| event.time > until);
             let in_time = self.since.is_none_or(|since| event.time >= since)
                 && self.until.is_none_or(|until| event.time <= until);
             if in_time && self.filters.hold(&event) {
@@ -104,8 +125,9 @@ impl Shown {
                     Err(error) => failed = Err(error),
                 }
             }
+            if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        failed
+        failed.map(|()| came && !past)
     }
 
     /// Prints it. Gives whether somebody reads.

@@ -6,6 +6,7 @@ use crate::state::{Entry, Line, Reader, Status, Stream};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// How long a follower waits before it looks again.
@@ -44,7 +45,9 @@ pub(super) fn main(args: &args::Logs) -> Result<u8> {
             }
             Some(most) => {
                 for line in last(reader, most, &wanted) {
-                    shown.line(&line, &wanted);
+                    if shown.line(&line, &wanted).is_break() {
+                        break;
+                    }
                 }
             }
         }
@@ -78,15 +81,27 @@ fn go_on(
             // First whether it has ended: what it wrote last is read after that.
             let ends = entry.wait(Some(Duration::ZERO))? && !entry.is_kept();
             shown.whose = number;
-            let came = reader.next(&mut |line| shown.line(line, wanted));
-            *looks = if ends && !came { *looks + 1 } else { 0 };
+            // Nothing that is wanted comes behind what came when all was over.
+            let mut past = false;
+            let came = reader.next(&mut |line| {
+                past |= over && Line::read(line).is_some_and(|line| until.is_some_and(|until| line.time > until));
+                shown.line(line, wanted)
+            });
+            if reader.has_gap() {
+                shown.gap(entry.called());
+            }
+            *looks = match (past || over && !came, ends && !came) {
+                (true, _) => most,
+                (_, true) => *looks + 1,
+                _ => 0,
+            };
             any |= came;
             goes_on |= *looks < most;
         }
+        if !goes_on {
+            break;
+        }
         if !any {
-            if over || !goes_on {
-                break;
-            }
             std::thread::sleep(AGAIN);
         }
     }
@@ -109,7 +124,7 @@ fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) ->
     // The number of the line of each stream that has not ended.
     let mut open: [Option<usize>; 2] = [None, None];
     reader.present(&mut |text| {
-        let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return };
+        let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return ControlFlow::Continue(()) };
         let open = &mut open[usize::from(line.stream == Stream::Err)];
         let number = open.unwrap_or_else(|| {
             lines += 1;
@@ -120,6 +135,7 @@ fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) ->
         while kept.front().is_some_and(|(number, _)| number + most <= lines) {
             kept.pop_front();
         }
+        ControlFlow::Continue(())
     });
     kept.into_iter().filter(|(number, _)| number + most > lines).map(|(_, text)| text).collect()
 }
@@ -157,8 +173,9 @@ impl Shown {
         }
     }
 
-    fn line(&mut self, text: &[u8], wanted: &dyn Fn(&Line<'_>) -> bool) {
-        let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return };
+    /// Prints a line if it is wanted. It breaks once nobody reads.
+    fn line(&mut self, text: &[u8], wanted: &dyn Fn(&Line<'_>) -> bool) -> ControlFlow<()> {
+        let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return ControlFlow::Continue(()) };
         let terminal = self.terminals[usize::from(line.stream == Stream::Err)];
         let begins = self.open != Some((self.whose, line.stream));
         // The other line would go on behind it.
@@ -183,6 +200,19 @@ impl Shown {
         if self.out.len() + self.err.len() > 1 << 16 {
             self.flush();
         }
+        if self.closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Says that lines may be missing here.
+    fn gap(&mut self, called: &str) {
+        // A line that has begun does not go on behind it.
+        if let Some((_, stream)) = self.open.take() {
+            self.buffer(stream).push(b'\n');
+        }
+        self.flush();
+        output::tell(&format!(
+            "sbx: note: some of the output of {called} may be missing here: it writes faster than this is read, and its log keeps two files alone (a larger --log-opt max-size= keeps more)\n"
+        ));
     }
 
     fn buffer(&mut self, stream: Stream) -> &mut Vec<u8> {

@@ -5,9 +5,9 @@
 //! on the file for that moment, and who turns it has it alone: so a reader that has read a file to its end after it was turned has all of it.
 
 use super::Id;
-use super::log::Reader;
 use super::name::names_of;
 use super::place::{c, directory, failed, file, full, open};
+use super::reader::Reader;
 use super::record::Spec;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
@@ -318,6 +318,7 @@ fn turn(dir: BorrowedFd<'_>, file: BorrowedFd<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ops::ControlFlow;
     use std::os::unix::fs::PermissionsExt;
 
     fn journal() -> (tempfile::TempDir, Journal) {
@@ -334,10 +335,13 @@ mod tests {
     /// The exit statuses of all that is read, and how many lines could not be.
     fn all(reader: &mut Reader) -> (Vec<i32>, u32) {
         let (mut read, mut damaged) = (Vec::new(), 0);
-        reader.next(&mut |line| match Event::read(line) {
-            Some(event) => read.extend(event.status),
-            None => damaged += 1,
-        });
+        while reader.next(&mut |line| {
+            match Event::read(line) {
+                Some(event) => read.extend(event.status),
+                None => damaged += 1,
+            }
+            ControlFlow::Continue(())
+        }) {}
         (read, damaged)
     }
 

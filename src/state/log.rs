@@ -66,17 +66,13 @@ impl Log {
     /// Writes what has come from a stream.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut text = Vec::with_capacity(bytes.len() + 128);
-        if self.lost > 0 {
-            let lost = format!("sbx: {} bytes of the output are lost, since they could not be written", self.lost);
-            piece(&mut text, time, Stream::Err, lost.as_bytes(), true);
-        }
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let (mut text, mut count) = (self.begun(time), 0);
+        for whole in bytes.split_inclusive(|byte| *byte == b'\n') {
             if text.len() > LONGEST {
-                self.append(&text, bytes.len());
-                text.clear();
+                self.append(&text, count);
+                (text, count) = (self.begun(time), 0);
             }
-            let (line, ends) = line.strip_suffix(b"\n").map_or((line, false), |line| (line, true));
+            let (line, ends) = whole.strip_suffix(b"\n").map_or((whole, false), |line| (line, true));
             let mut pieces = line.chunks(LONGEST).peekable();
             if pieces.peek().is_none() {
                 piece(&mut text, time, stream, b"", ends);
@@ -84,18 +80,32 @@ impl Log {
             while let Some(part) = pieces.next() {
                 piece(&mut text, time, stream, part, ends && pieces.peek().is_none());
             }
+            count += whole.len() as u64;
         }
-        self.append(&text, bytes.len());
+        self.append(&text, count);
     }
 
-    /// Appends whole lines, in which so many bytes of the program's are, to the file or a new one.
-    fn append(&mut self, text: &[u8], bytes: usize) {
+    /// What the next lines begin with: how much was lost before them, if anything was.
+    fn begun(&self, time: Duration) -> Vec<u8> {
+        let mut text = Vec::with_capacity(2 * LONGEST);
+        if self.lost > 0 {
+            let lost = format!("sbx: {} bytes of the output are lost, since they could not be written", self.lost);
+            piece(&mut text, time, Stream::Err, lost.as_bytes(), true);
+        }
+        text
+    }
+
+    /// Appends whole lines, which begin with what was lost before them, and in which so many bytes of the program's are, to the file or a new one.
+    fn append(&mut self, text: &[u8], bytes: u64) {
         if self.size + text.len() as u64 > self.most && self.size > 0 {
             self.turn();
         }
+        if self.file.is_none() {
+            self.anew();
+        }
         match self.put(text) {
             Ok(()) => self.lost = 0,
-            Err(_) => self.lost = self.lost.saturating_add(bytes as u64),
+            Err(_) => self.lost = self.lost.saturating_add(bytes),
         }
     }
 
@@ -129,8 +139,13 @@ impl Log {
             }
             return;
         }
-        self.file = create(self.dir.as_fd()).ok();
-        self.size = 0;
+        self.anew();
+    }
+
+    /// Opens a new file. Where none can be made, the next lines try it again.
+    fn anew(&mut self) {
+        let made = create(self.dir.as_fd()).and_then(|file| Ok((size(file.as_fd())?, file)));
+        (self.size, self.file) = made.map_or((0, None), |(size, file)| (size, Some(file)));
     }
 
     fn end_line(&mut self) {
@@ -152,15 +167,8 @@ fn create(dir: BorrowedFd<'_>) -> sys::Result<OwnedFd> {
     }
 }
 
-fn size(file: BorrowedFd<'_>) -> sys::Result<u64> {
+pub(super) fn size(file: BorrowedFd<'_>) -> sys::Result<u64> {
     Ok(sys::status_of(file, c"")?.size)
-}
-
-/// A file of a log, and where to begin to read it.
-fn begun(file: OwnedFd, most: u64) -> (OwnedFd, u64) {
-    // The longest line may stand behind what fills it.
-    let start = size(file.as_fd()).unwrap_or_default().saturating_sub(most + 4 * LONGEST as u64);
-    (file, start)
 }
 
 /// Appends one line of the log.
@@ -206,196 +214,69 @@ impl Line<'_> {
     }
 }
 
-/// Reads a log while it is written.
-pub struct Reader {
-    dir: OwnedFd,
-    /// The names of its files, the newer first.
-    names: [&'static str; 2],
-    /// The file that is read, and how far.
-    open: Option<(OwnedFd, u64)>,
-    /// The file after that, if it was there when the reader was made.
-    then: Option<OwnedFd>,
-    /// How much is read of a file that was there, in bytes.
-    most: u64,
-    /// What was read, and is not a whole line yet.
-    rest: Vec<u8>,
-}
-
-impl Reader {
-    /// A reader of the log in the directory of a record, from the older file on. Of a file that is larger than `most` bytes, which no monitor
-    /// has written, it reads the end.
-    pub(super) fn new(dir: OwnedFd, most: u64) -> Reader {
-        Reader::of(dir, NAMES, most)
-    }
-
-    /// A reader of files with these names, the newer first, which take each other's place as those of a log do.
-    pub(super) fn of(dir: OwnedFd, names: [&'static str; 2], most: u64) -> Reader {
-        // The newer one first: if it takes the place of the older one meanwhile, both are the same file, and none is missed.
-        let [new, old] = names.map(|name| file(dir.as_fd(), &c(name), libc::O_RDONLY).ok());
-        let same = |a: &OwnedFd, b: &OwnedFd| sys::stat(a.as_fd()) == sys::stat(b.as_fd());
-        let (first, then) = match (old, new) {
-            (Some(old), Some(new)) if !same(&old, &new) => (Some(old), Some(new)),
-            (old, new) => (old.or(new), None),
-        };
-        let most = most.max(SIZE);
-        Reader { open: first.map(|file| begun(file, most)), then, most, dir, names, rest: Vec::new() }
-    }
-
-    /// Reads what is there by now, and no more, however fast the program writes; calls for each whole line. Gives whether there was any.
-    pub fn present(&mut self, each: &mut dyn FnMut(&[u8])) -> bool {
-        let last = self.then.as_ref().or(self.open.as_ref().map(|(file, _)| file));
-        let Some(size) = last.and_then(|file| size(file.as_fd()).ok()) else { return false };
-        self.read(Some(size), each)
-    }
-
-    /// Reads on to the end, and calls for each whole line. Gives whether there was any.
-    pub fn next(&mut self, each: &mut dyn FnMut(&[u8])) -> bool {
-        self.read(None, each)
-    }
-
-    /// Reads on; of the last file that is known, no more than `most` bytes.
-    fn read(&mut self, most: Option<u64>, each: &mut dyn FnMut(&[u8])) -> bool {
-        let mut buffer = vec![0; 1 << 16];
-        let mut any = false;
-        let [new, _] = self.names.map(c);
-        loop {
-            let Some((open, at)) = &mut self.open else {
-                let Ok(file) = file(self.dir.as_fd(), &new, libc::O_RDONLY) else { return any };
-                self.open = Some((file, 0));
-                continue;
-            };
-            let room = most.filter(|_| self.then.is_none()).map(|most| most.saturating_sub(*at));
-            let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
-            let length = room.min(buffer.len());
-            match sys::read_at(open.as_fd(), buffer.get_mut(..length).unwrap_or_default(), *at) {
-                Ok(count @ 1..) => {
-                    *at += count as u64;
-                    self.rest.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                    any |= self.lines(each);
-                }
-                Ok(0) => {
-                    if let Some(then) = self.then.take() {
-                        self.open = Some(begun(then, self.most));
-                        self.rest.clear();
-                        continue;
-                    }
-                    if most.is_some() {
-                        return any;
-                    }
-                    // At its end: another file may have come since.
-                    let newest = sys::stat_below(self.dir.as_fd(), &new);
-                    if newest.is_err() || newest == sys::stat(open.as_fd()) {
-                        return any;
-                    }
-                    // What was written between the read and the look.
-                    if size(open.as_fd()).is_ok_and(|size| size > *at) {
-                        continue;
-                    }
-                    self.open = None;
-                    self.rest.clear();
-                }
-                Err(_) => return any,
-            }
-        }
-    }
-
-    fn lines(&mut self, each: &mut dyn FnMut(&[u8])) -> bool {
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            // No writer makes such a line.
-            if self.rest.len() > 4 * LONGEST {
-                self.rest.clear();
-            }
-            return false;
-        };
-        let after = self.rest.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.rest, after);
-        whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(each);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(reader: &mut Reader) -> Vec<(Stream, bool, String)> {
-        let mut lines = Vec::new();
-        reader.next(&mut |line| {
-            let line = Line::read(line).unwrap();
-            lines.push((line.stream, line.ends, String::from_utf8(line.text.to_vec()).unwrap()));
-        });
-        lines
+    fn texts(dir: &tempfile::TempDir, name: &str) -> Vec<String> {
+        let text = std::fs::read(dir.path().join(name)).unwrap();
+        let lines = text.split(|byte| *byte == b'\n').filter_map(Line::read);
+        lines.map(|line| String::from_utf8_lossy(line.text).into_owned()).collect()
     }
 
     fn open(dir: &tempfile::TempDir) -> OwnedFd {
         std::fs::File::open(dir.path()).unwrap().into()
     }
 
+    /// A file that nothing can be written to.
+    fn unwritable(dir: &tempfile::TempDir) -> OwnedFd {
+        std::fs::File::open(dir.path().join("log")).unwrap().into()
+    }
+
     #[test]
-    fn what_is_written_is_read_line_by_line_while_it_is_written() {
+    fn a_file_that_could_not_be_made_is_made_later_and_what_was_lost_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(open(&dir), 1000).unwrap();
+        log.write(Stream::Out, &[b'x'; 900]);
+        // As where the file has become the older one, and another cannot be made.
+        log.turn();
+        log.file = None;
+        std::fs::remove_file(dir.path().join("log")).unwrap();
+        std::fs::create_dir(dir.path().join("log")).unwrap();
+        log.write(Stream::Out, b"lost\n");
+        log.write(Stream::Out, b"lost, too\n");
+        assert_eq!(log.lost, 15);
+        std::fs::remove_dir(dir.path().join("log")).unwrap();
+        log.write(Stream::Out, b"kept\n");
+        let lost = "sbx: 15 bytes of the output are lost, since they could not be written";
+        assert_eq!(texts(&dir, "log"), [lost, "kept"]);
+        assert_eq!(texts(&dir, "log.1").len(), 1);
+    }
+
+    #[test]
+    fn what_is_lost_is_counted_once_and_told_before_what_is_written_by_the_same_call() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::open(open(&dir), SIZE).unwrap();
-        let mut reader = Reader::new(open(&dir), SIZE);
-        assert_eq!(all(&mut reader), []);
-        log.write(Stream::Out, b"one\n\ntwo ");
-        log.write(Stream::Err, b"three\n");
-        let line = |stream, ends, text: &str| (stream, ends, text.to_owned());
-        let (out, err) = (Stream::Out, Stream::Err);
-        let wanted = [line(out, true, "one"), line(out, true, ""), line(out, false, "two "), line(err, true, "three")];
-        assert_eq!(all(&mut reader), wanted);
-        log.write(out, &[b'x'; LONGEST + 1]);
-        let lines = all(&mut reader);
-        assert_eq!(lines.iter().map(|line| (line.1, line.2.len())).collect::<Vec<_>>(), [(false, LONGEST), (false, 1)]);
+        log.file = Some(unwritable(&dir));
+        // Each of these is written in several parts.
+        let lines = [&[b'x'; 9999][..], b"\n"].concat().repeat(7);
+        log.write(Stream::Out, &lines);
+        assert_eq!(log.lost, lines.len() as u64);
+        // The first part is lost, the next one is not: a new file is begun for it.
+        let mut log = Log::open(open(&dir), SIZE).unwrap();
+        log.file = Some(unwritable(&dir));
+        log.size = 1;
+        log.most = 20_100;
+        log.write(Stream::Out, lines.get(..40_000).unwrap());
+        let told: Vec<_> =
+            NAMES.iter().rev().flat_map(|name| texts(&dir, name)).filter(|text| text.starts_with("sbx: ")).collect();
+        assert_eq!(told, ["sbx: 20000 bytes of the output are lost, since they could not be written"]);
+        assert_eq!(log.lost, 0);
     }
 
     #[test]
-    fn what_is_there_is_read_to_its_end_although_more_is_written_meanwhile() {
+    fn a_line_that_a_monitor_left_half_written_is_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(open(&dir), 4000).unwrap();
-        for number in 0..100 {
-            log.write(Stream::Out, format!("line {number}\n").as_bytes());
-        }
-        let mut reader = Reader::new(open(&dir), SIZE);
-        let (mut first, mut last, mut read) = (None, None, 0);
-        reader.present(&mut |line| {
-            let text = String::from_utf8(Line::read(line).unwrap().text.to_vec()).unwrap();
-            first.get_or_insert(text.clone());
-            last = Some(text);
-            read += 1;
-            assert!(read <= 100, "it follows what is written");
-            // More than the file takes: it is turned away while it is read.
-            for _ in 0..5 {
-                log.write(Stream::Out, b"meanwhile, and rather long\n");
-            }
-        });
-        assert_eq!(last.as_deref(), Some("line 99"));
-        assert!(read > 50 && first.is_some_and(|first| first.starts_with("line ")));
-        // A follower goes on from there.
-        log.write(Stream::Out, b"end\n");
-        assert_eq!(all(&mut reader).last().unwrap().2, "end");
-    }
-
-    #[test]
-    fn a_log_turns_and_takes_no_more_than_two_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(open(&dir), 4000).unwrap();
-        let mut reader = Reader::new(open(&dir), SIZE);
-        let mut read = Vec::new();
-        for number in 0..500 {
-            log.write(Stream::Out, format!("line {number}\n").as_bytes());
-            read.extend(all(&mut reader));
-        }
-        assert_eq!(read.len(), 500, "a reader that keeps up misses nothing");
-        for name in NAMES {
-            assert!(std::fs::metadata(dir.path().join(name)).unwrap().len() <= 4000);
-        }
-        let late = all(&mut Reader::new(open(&dir), SIZE));
-        assert_eq!(late.last().unwrap().2, "line 499");
-        // One that no monitor has written.
-        std::fs::File::options().write(true).open(dir.path().join("log.1")).unwrap().set_len(1 << 40).unwrap();
-        let late = all(&mut Reader::new(open(&dir), SIZE));
-        assert_eq!(late.last().unwrap().2, "line 499");
-        // One that a monitor left half written.
         std::fs::write(dir.path().join("log"), "half").unwrap();
         let mut log = Log::open(open(&dir), 4000).unwrap();
         log.write(Stream::Out, b"whole\n");
