@@ -94,8 +94,21 @@ fn starts_restarts_and_those_who_attach_are_told() {
     assert_eq!(all(&records, &[]), wanted);
     // By itself, until it has run often enough.
     records.start(&["--name", "again", "--restart", "on-failure:1"], "exit 5");
-    let wanted = ["create again", "start again", "died again", "restart again", "start again", "died again"];
+    let wanted = ["create again", "start again", "died again", "start again", "restart again", "died again"];
     assert!(until(|| all(&records, &["--filter", "container=again"]) == wanted));
+}
+
+#[test]
+fn a_further_program_that_ends_with_its_sandbox_is_told_of_before_that_has_died() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x"], "exec sleep 1000");
+    records.run(&["exec", "-d", "x", "sleep", "1000"]).ok();
+    records.run(&["stop", "-t", "0", "x"]).ok();
+    let events = ["events", "--no-stream", "--filter", "container=x", "--format", "{{.Status}} {{.ContainerExitCode}}"];
+    let told = records.run(&events).ok();
+    let told: Vec<_> = told.lines().map(str::trim_end).collect();
+    assert_eq!(told[told.len() - 4..], ["exec", "exec_died 137", "died 137", "stop"], "{told:?}");
 }
 
 #[test]

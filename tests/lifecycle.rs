@@ -162,6 +162,16 @@ fn a_monitor_that_is_stopped_keeps_nobody_waiting_and_can_be_killed() {
     assert!(err.contains("the monitor of x does not answer") && err.contains("kill -CONT"), "{err}");
     assert_eq!(records.run(&["rm", "-f", "-t", "0", "x"]).ok(), "x\n");
     assert_eq!(records.left(), [""; 0]);
+    // No signal is said to have been without effect that nobody has taken.
+    let id = records.start(&["--name", "x", "--restart", "always"], "sleep 1000");
+    let monitor: i32 = records.inspect("x", ".State.MonitorPid").parse().unwrap();
+    records.kill(".State.MonitorPid", "x", libc::SIGSTOP);
+    // Where its state says nothing of it, there is the other end of its socket.
+    std::fs::write(records.running().join(id).join("state.json"), "").unwrap();
+    let err = records.run(&["kill", "-s", "TERM", "x"]).failed(125);
+    assert!(err.contains(&format!("kill -CONT {monitor} has it go on")), "{err}");
+    let stopped = records.run(&["stop", "-t", "1", "x"]);
+    assert!(stopped.status == Some(0) && stopped.err.is_empty(), "{stopped:?}");
 }
 
 #[test]

@@ -38,11 +38,13 @@ fn send(entry: &Entry, signal: i32, stop: bool) -> Result<Sent> {
 }
 
 pub(super) fn stuck(entry: &Entry) -> Error {
-    let monitor = if let Status::Running(live) = entry.status() { live.monitor } else { 0 };
-    Error::new(format!("the monitor of {} does not answer", entry.called())).hint(format!(
-        "it may be stopped: kill -CONT {monitor} has it go on, `sbx kill {0}` and `sbx rm -f {0}` end it",
-        entry.called()
-    ))
+    let said = if let Status::Running(live) = entry.status() { Some(live.monitor) } else { None };
+    let listens = || entry.monitor().ok().and_then(|monitor| monitor.process());
+    // A state that says nothing of it is no reason to send signals to a whole process group.
+    let process = said.filter(|process| *process > 0).or_else(listens).filter(|process| *process > 0);
+    let goes_on = process.map(|process| format!("kill -CONT {process} has it go on, ")).unwrap_or_default();
+    Error::new(format!("the monitor of {} does not answer", entry.called()))
+        .hint(format!("it may be stopped: {goes_on}`sbx kill {0}` and `sbx rm -f {0}` end it", entry.called()))
 }
 
 /// Ends a sandbox: by the signal that asks for that, and after a time by SIGKILL.
@@ -53,14 +55,14 @@ pub(super) fn stop(entry: &Entry, time: Option<u64>) -> Result<()> {
 /// The same; the next boot may start it again as if nobody had stopped it.
 fn stop_until(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
     let ran = entry.status().is_running();
-    end(entry, time, boot)?;
-    if ran {
+    if end(entry, time, boot)? && ran {
         happened::tell(entry, &Happened::Stop);
     }
     Ok(())
 }
 
-fn end(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
+/// Gives whether that was asked for: the program may have ended by itself before.
+fn end(entry: &Entry, time: Option<u64>, boot: bool) -> Result<bool> {
     let signal = if entry.spec.stop_signal > 0 { entry.spec.stop_signal } else { libc::SIGTERM };
     let time = Duration::from_secs(time.unwrap_or(entry.spec.stop_timeout));
     let late = || {
@@ -76,30 +78,34 @@ fn end(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
         // Without any time for it, it is not asked: what it ends by would be a matter of chance.
         if time > Duration::ZERO && send(entry, signal, true)? == Sent::Yes {
             if entry.wait(Some(time))? {
-                return Ok(());
+                return Ok(true);
             }
             late();
+            return kill(entry).map(|_| true);
         }
         return kill(entry);
     }
     // Between two runs nobody listens for a moment: what is said there counts before the next one.
     // Its monitor is told, too, so that it is ended although that could not be written.
     let noted = entry.ask_to_stop(boot);
-    let end = Instant::now() + time;
+    let (end, mut asked) = (Instant::now() + time, false);
     while Instant::now() < end {
         let sent = send(entry, signal, true)?;
+        asked |= sent == Sent::Yes;
         // One that has got the signal gets no second one while it ends.
         let patience = if sent == Sent::Yes { end.saturating_duration_since(Instant::now()) } else { PAUSE };
         if entry.wait(Some(patience))? && !entry.is_kept() {
-            return noted;
+            return noted.map(|()| true);
         }
     }
-    late();
+    if asked {
+        late();
+    }
     let killed = Instant::now() + DYING;
     loop {
         let ended = kill(entry);
         if ended.is_err() || !entry.is_kept() || Instant::now() >= killed {
-            return ended.and(noted);
+            return ended.and(noted).map(|()| true);
         }
         std::thread::sleep(PAUSE);
     }
@@ -108,12 +114,12 @@ fn end(entry: &Entry, time: Option<u64>, boot: bool) -> Result<()> {
 /// How long it is waited before a sandbox is looked at again that is between two runs.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Ends a sandbox by SIGKILL, and waits for its end.
-fn kill(entry: &Entry) -> Result<()> {
+/// Ends a sandbox by SIGKILL, and waits for its end. Gives whether it had not ended by itself.
+fn kill(entry: &Entry) -> Result<bool> {
     let sent = send(entry, libc::SIGKILL, true)?;
     // One that has ended, has its monitor end in a moment.
     if entry.wait(Some(DYING))? {
-        return Ok(());
+        return Ok(sent == Sent::Yes);
     }
     match sent {
         Sent::Stuck => Err(stuck(entry)),

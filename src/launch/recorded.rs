@@ -110,10 +110,6 @@ impl Recorded {
         let _ = self.held.write(&self.live);
         let goes_on = self.undisturbed(pause);
         let _ = self.held.ended(&Begun { stopped: !goes_on, ..begun.clone() });
-        if goes_on {
-            // What cannot be written is said by the launcher that follows.
-            let _ = self.held.tell(&Happened::Restart);
-        }
         goes_on
     }
 
@@ -227,13 +223,15 @@ impl Recorded {
         self.held.write(&self.live)
     }
 
-    /// The program runs.
-    pub(super) fn started(&mut self, pid: i32) {
+    /// The program runs. Gives what has happened by that.
+    pub(super) fn started(&mut self, pid: i32) -> Vec<Happened> {
         self.live.pid = pid;
         self.live.started = Some(sys::realtime_nanoseconds());
         self.live.started_since_boot = sys::boottime_nanoseconds();
         // What was written once can be written again: its blocks are reserved.
         let _ = self.held.write(&self.live);
+        let again = (self.live.restarts > 0).then_some(Happened::Restart);
+        [Happened::Start].into_iter().chain(again).collect()
     }
 
     pub(super) fn published(&mut self, ports: &[(u16, &Published)]) {

@@ -257,10 +257,8 @@ impl Events for Status {
     }
 
     fn started(&mut self, pid: i32) {
-        if let Some(record) = &mut self.record {
-            record.started(pid);
-            self.happened(&Happened::Start);
-        }
+        let happened = self.record.as_mut().map(|record| record.started(pid));
+        happened.iter().flatten().for_each(|what| self.happened(what));
         if let Some(record) = &self.record
             && let Some(waiting) = self.waiting.take()
         {

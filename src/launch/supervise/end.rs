@@ -67,7 +67,9 @@ impl Supervisor<'_> {
             if self.timed_out || self.skip_final_output {
                 note_if_stuck(self.sandbox.first.fd(), status);
             }
-            Some(self.sandbox.first.wait().map_err(|errno| Error::call("waitid", errno))?)
+            let end = self.sandbox.first.wait().map_err(|errno| Error::call("waitid", errno))?;
+            self.tell_further_ends(status);
+            Some(end)
         };
         inherited::move_offsets(&self.sandbox.inherited, &self.reopened);
         inherited::put_access_back(&self.sandbox.inherited).iter().for_each(|note| status.note(note));

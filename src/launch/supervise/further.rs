@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::exit;
 use crate::launch::events::Events;
 use crate::launch::further::{self, Asked, Further, ends};
+use crate::launch::outcome::Outcome;
 use crate::spec::Namespace;
 use crate::state::{Answer, Happened};
 use crate::sys::{self, Errno};
@@ -113,6 +114,15 @@ impl Supervisor<'_> {
         }
         if let (Some(client), Some(control)) = (further.client, &self.control) {
             control.answer(client, &answer);
+        }
+    }
+
+    /// All of the sandbox has ended, and by that the further programs that were left.
+    pub(super) fn tell_further_ends(&mut self, status: &mut dyn Events) {
+        for further in &mut self.further {
+            if std::mem::take(&mut further.started) && !further.own {
+                status.happened(&Happened::ExecDied(Outcome::Signaled(libc::SIGKILL).status().into()));
+            }
         }
     }
 
