@@ -406,7 +406,10 @@ fn who_follows_a_log_too_slowly_is_told_where_lines_may_be_missing_and_still_get
     let said = ran(follows.wait_with_output().unwrap());
     assert!(said.status == Some(0) && said.err.contains("of the output of x may be missing here"), "{said:?}");
     let (lines, end) = rest.trim_end().rsplit_once('\n').unwrap();
-    assert!(end == "end" && lines.lines().all(|line| line == "0123456789"), "whole lines, and the last");
+    assert_eq!(end, "end");
+    // Where some are missing, one may be cut; none goes on as another.
+    let wrong: Vec<_> = lines.lines().filter(|line| !"0123456789".contains(line)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
     assert!(lines.lines().count() < 300_000);
     // One that reads, and of all that is there, is told nothing.
     let all = records.run(&["logs", "-f", "--tail", "1", "x"]);
