@@ -222,7 +222,7 @@ fn joined_too(sandbox: &Sandbox, facts: &Facts) -> Result<Vec<JoinedNamespace>> 
             return Err(failed("it is in another sandbox than what else is joined, and only those of one can be")
                 .hint("join the namespaces of one sandbox, or of those that have joined its network"));
         }
-        if *namespace == Namespace::Uts && !is_name(&found.hostname) {
+        if *namespace == Namespace::Uts && !found.hostname.is_empty() && !is_name(&found.hostname) {
             return Err(failed("the host name there is none that a machine can have")
                 .hint("its program has chosen it: start that sandbox with namespaces.nested = \"deny\", or have uts namespaces of their own"));
         }
