@@ -3,9 +3,9 @@
 mod common;
 
 use common::records::Records;
-use common::{cgroup, ran, tools, until, userns};
+use common::{cgroup, tools, until, userns};
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// What has happened, as `WORD NAME`, without what the filter leaves out.
 #[track_caller]
@@ -196,20 +196,16 @@ fn damaged_files_cost_no_other_lines_and_are_said_once() {
 fn a_full_disk_stops_nobody_and_is_said() {
     need!(userns(), tools(&["unshare", "mount"]));
     let records = Records::new();
-    let dir = records.place.dir.path().display();
-    let sbx = common::sbx().display();
-    let script = format!(
-        "mount -t tmpfs -o size=256k,mode=700 t {dir}/state && export XDG_RUNTIME_DIR={dir}/run XDG_STATE_HOME={dir}/state HOME={dir}/home
-         cd {dir}/work
-         {sbx} run -q -d --name x --rw . sh -c 'while [ ! -e go ]; do sleep 0.05; done; exit 5' >/dev/null || exit 90
-         cat /dev/zero > {dir}/state/fill 2>/dev/null
-         i=0; while [ $i -lt 25 ]; do {sbx} rename x y && {sbx} rename y x; i=$((i+1)); done 2>{dir}/home/said
-         touch go; {sbx} wait x
-         rm {dir}/state/fill
-         {sbx} rm x
-         {sbx} events --no-stream --format '{{{{.Status}}}}' | sort | uniq | tr '\\n' ' '"
+    let ran = records.in_own_mounts(
+        "mount -t tmpfs -o size=256k,mode=700 t $place/state || exit 91
+         $sbx run -q -d --name x --rw . sh -c 'while [ ! -e go ]; do sleep 0.05; done; exit 5' >/dev/null || exit 90
+         cat /dev/zero > $place/state/fill 2>/dev/null
+         i=0; while [ $i -lt 25 ]; do $sbx rename x y && $sbx rename y x; i=$((i+1)); done 2>$place/home/said
+         touch go; $sbx wait x
+         rm $place/state/fill
+         $sbx rm x
+         $sbx events --no-stream --format '{{.Status}}' | sort | uniq | tr '\\n' ' '",
     );
-    let ran = ran(Command::new("unshare").args(["-Urm", "sh", "-c", &script]).output().unwrap());
     let said = std::fs::read_to_string(records.place.dir.path().join("home/said")).unwrap();
     assert!(said.contains("cannot be told to `sbx events`") && said.contains("no space left"), "{said} {ran:#?}");
     assert!(

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Place, Ran, limits, ran, tools, until, userns};
+use common::records::Records;
+use common::{Place, limits, ran, tools, until, userns};
 use serde_json::Value;
-use std::process::Command;
 
 /// A flag, and what says the same in sbx's own words. `HERE` is the current directory.
 const SAME: &[(&[&str], &[&str])] = &[
@@ -208,21 +208,11 @@ fn a_file_of_variables_is_read_as_it_stands() {
     assert_eq!(out, " ff fe\n${HOME}$x 'y'| \"two\" # no comment|unset\n");
 }
 
-/// A command in a place with records of its own.
-fn command(place: &Place) -> Command {
-    let mut command = place.command();
-    command.env("XDG_RUNTIME_DIR", place.dir.path().join("run")).env("XDG_STATE_HOME", place.dir.path().join("state"));
-    command
-}
-
 #[test]
 fn the_network_of_a_running_sandbox_is_joined_by_its_name() {
     need!(userns());
-    let place = Place::new();
-    std::fs::create_dir(place.dir.path().join("run")).unwrap();
-    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
-    let run = |args: &[&str]| -> Ran { ran(command(&place).args(args).output().unwrap()) };
+    let records = Records::new();
+    let (place, run) = (&records.place, |args: &[&str]| records.run(args));
     let script = "readlink /proc/self/ns/net > net; while :; do sleep 1000; done";
     run(&["run", "-d", "-q", "--name", "web", "-h", "web.example", "--rw", ".", "--", "sh", "-c", script]).ok();
     let net = || std::fs::read_to_string(place.work().join("net")).unwrap_or_default();
@@ -248,14 +238,11 @@ fn the_network_of_a_running_sandbox_is_joined_by_its_name() {
 #[test]
 fn a_program_that_locks_its_user_namespace_keeps_nobody_waiting_who_joins() {
     need!(userns(), tools(&["flock"]));
-    let place = Place::new();
-    std::fs::create_dir(place.dir.path().join("run")).unwrap();
-    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
-    let run = |args: &[&str]| -> Ran { ran(command(&place).args(args).output().unwrap()) };
+    let records = Records::new();
+    let (place, run) = (&records.place, |args: &[&str]| records.run(args));
     let script = "exec 9</proc/self/ns/user && flock 9 && echo locked > locked; exec sleep 1000";
     run(&["run", "-d", "-q", "--name", "web", "--rw", ".", "--", "sh", "-c", script]).ok();
-    assert_eq!(line(&place, "locked"), "locked\n");
+    assert_eq!(line(place, "locked"), "locked\n");
     for kind in ["network", "ipc", "uts"] {
         let err = run(&["run", "-q", &format!("--{kind}"), "container:web", "true"]).failed(125);
         assert!(err.contains("holds a lock (flock) on its user namespace"), "{kind}: {err}");
@@ -273,15 +260,12 @@ fn line(place: &Place, file: &str) -> String {
 #[test]
 fn shared_memory_and_the_host_name_of_a_running_sandbox_are_joined_without_rights_over_them() {
     need!(userns(), tools(&["ipcmk", "ipcs", "hostname"]));
-    let place = Place::new();
-    std::fs::create_dir(place.dir.path().join("run")).unwrap();
-    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(place.dir.path().join("run"), closed).unwrap();
-    let run = |args: &[&str]| -> Ran { ran(command(&place).args(args).output().unwrap()) };
+    let records = Records::new();
+    let (place, run) = (&records.place, |args: &[&str]| records.run(args));
     let ids = "echo $(readlink /proc/self/ns/ipc /proc/self/ns/uts)";
     let script = format!("ipcmk -M 4321 >/dev/null && {ids} > web; while :; do sleep 1000; done");
     run(&["run", "-d", "-q", "--name", "web", "-h", "web.example", "--rw", ".", "--", "sh", "-c", &script]).ok();
-    let web = line(&place, "web");
+    let web = line(place, "web");
     let both = ["--ipc", "container:web", "--uts", "container:web"];
     let look = format!(
         "{ids}; hostname; cat /etc/hostname; echo $HOSTNAME; ipcs -m | grep -c 4321; hostname other 2>/dev/null; hostname; ls /dev/mqueue 2>&1 | wc -l"
@@ -299,7 +283,7 @@ fn shared_memory_and_the_host_name_of_a_running_sandbox_are_joined_without_right
     let script = format!("{ids} > second; while :; do sleep 1000; done");
     run(&["run", "-d", "-q", "--name", "second", "--network", "container:web", "--rw", ".", "--", "sh", "-c", &script])
         .ok();
-    let second = line(&place, "second");
+    let second = line(place, "second");
     let pod = ["--network", "container:second", "--ipc", "container:second", "--uts", "container:second"];
     assert_eq!(run(&[&["run", "-q"], &pod[..], &["--", "sh", "-c", ids]].concat()).ok(), second);
     // What cannot be had together is said.

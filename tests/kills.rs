@@ -6,9 +6,9 @@ mod common;
 use common::left::{Random, nothing_new, traces};
 use common::process::{Mark, children, descendants, signal};
 use common::records::Records;
-use common::{Ran, cgroup, ran, tools, until, until_within, userns};
+use common::{Ran, cgroup, tools, until, until_within, userns};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// What is done while something is killed: the words of a command, and how long it takes about, in milliseconds. `MARK` is what `sleep` gets.
@@ -205,16 +205,6 @@ fn cgroup_is_there() -> bool {
     available!(cgroup())
 }
 
-/// Runs a script in a mount namespace of the test's own, in which `$sbx` has its records in `$place`.
-fn in_own_mounts(records: &Records, script: &str) -> Ran {
-    let dir = records.place.dir.path().display();
-    let script = format!(
-        "place={dir} sbx={}; export XDG_RUNTIME_DIR={dir}/run XDG_STATE_HOME={dir}/state HOME={dir}/home; cd {dir}/work\n{script}",
-        common::sbx().display()
-    );
-    ran(Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).output().unwrap())
-}
-
 #[test]
 fn a_disk_that_is_full_at_any_write_of_a_start_keeps_it_from_starting_and_leaves_nothing() {
     need!(userns(), tools(&["unshare", "mount"]));
@@ -233,7 +223,7 @@ fn a_disk_that_is_full_at_any_write_of_a_start_keeps_it_from_starting_and_leaves
         for inodes in 2 3 4 5 6 7 8 9 20; do try state nr_inodes=$inodes; done
         for size in 4k 8k 12k 1m; do try run size=$size; done
         for inodes in 2 3 4 5 6 7 8 20; do try run nr_inodes=$inodes; done"#;
-    let all = in_own_mounts(&records, script);
+    let all = records.in_own_mounts(script);
     let (mut failed, mut started) = (0, 0);
     for line in all.out.lines() {
         let [_, status, said, state, removed, left] = line.split('|').collect::<Vec<_>>().try_into().unwrap();
@@ -263,7 +253,7 @@ fn a_sandbox_that_was_created_is_started_when_the_disk_has_room_again() {
         rm "$place/state/fill"; $sbx start z; $sbx ps -a --format '{{.Names}} {{.State}}'
         cat /dev/zero >"$place/state/fill" 2>/dev/null
         $sbx restart -t 0 z; echo "restart $?"; $sbx rm -f -t 0 z; ls -A "$place/state/sbx""#;
-    let all = in_own_mounts(&records, script);
+    let all = records.in_own_mounts(script);
     let wanted = "start 125\nx created\ncreate 125\nrename 0\nz\nz running\nz\nrestart 0\nz\n.events\n.names\n";
     assert!(all.out == wanted && all.err.matches("is full").count() == 2, "{all:#?}");
 }

@@ -319,24 +319,17 @@ fn a_program_sees_no_records_and_no_sockets_of_monitors() {
 fn a_full_disk_keeps_a_sandbox_from_starting_and_loses_no_status() {
     need!(userns(), tools(&["unshare", "mount"]));
     let records = Records::new();
-    let dir = records.place.dir.path().display();
-    let sbx = common::sbx().display();
     // A small tmpfs for the records, in a mount namespace of the test's own.
-    let script = format!(
-        "mount -t tmpfs -o size=256k,mode=700 t {dir}/state && export XDG_RUNTIME_DIR={dir}/run XDG_STATE_HOME={dir}/state HOME={dir}/home
-         cd {dir}/work
-         {sbx} run -q -d --name x sh -c 'while [ ! -e go ]; do sleep 0.05; done; exit 5' >/dev/null || exit 90
-         cat /dev/zero > {dir}/state/fill 2>/dev/null
-         {sbx} run -q -d --name y sleep 1000; echo \"second $?\"
-         {sbx} ps -a --format '{{{{.Names}}}} {{{{.State}}}}'
-         {sbx} kill -s USR1 x >/dev/null
-         {sbx} wait x
-         {sbx} rm x; {sbx} ps -aq; ls -A {dir}/state/sbx"
+    let ran = records.in_own_mounts(
+        "mount -t tmpfs -o size=256k,mode=700 t $place/state || exit 91
+         $sbx run -q -d --name x sh -c 'while [ ! -e go ]; do sleep 0.05; done; exit 5' >/dev/null || exit 90
+         cat /dev/zero > $place/state/fill 2>/dev/null
+         $sbx run -q -d --name y sleep 1000; echo \"second $?\"
+         $sbx ps -a --format '{{.Names}} {{.State}}'
+         $sbx kill -s USR1 x >/dev/null
+         $sbx wait x
+         $sbx rm x; $sbx ps -aq; ls -A $place/state/sbx",
     );
-    let ran = ran(Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .output()
-        .unwrap());
     assert!(ran.out.starts_with("second 125\nx running\n"), "{ran:#?}");
     assert!(ran.err.contains("full"), "{ran:#?}");
     // 128 + SIGUSR1.

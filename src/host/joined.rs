@@ -41,10 +41,10 @@ pub struct JoinedFacts {
     pub hostname: String,
 }
 
-/// Such a namespace.
+/// A namespace that was found, and what is needed to join it.
 #[derive(Debug)]
 pub struct JoinedNamespace {
-    /// It itself.
+    /// The namespace that is joined.
     pub namespace: OwnedFd,
     /// The user namespace that it belongs to; of another one than a network, the one below the caller's that this one is in.
     pub user: OwnedFd,
@@ -56,11 +56,6 @@ pub struct JoinedNamespace {
     process: i32,
 }
 
-/// What a namespace of this kind is called in messages.
-fn noun(kind: Namespace) -> String {
-    if kind == Namespace::Net { "network".to_owned() } else { format!("{} namespace", kind.word()) }
-}
-
 /// Finds a namespace of a sandbox by one of its processes, or by the process of sbx that started it: that of the first process below it
 /// which has another one than this process.
 ///
@@ -68,7 +63,7 @@ fn noun(kind: Namespace) -> String {
 ///
 /// There is no such process, or the namespace is not one that a sandbox of the caller's made. The text says which.
 pub fn joined_namespace(pid: i32, kind: Namespace) -> Result<JoinedNamespace, String> {
-    let noun = noun(kind);
+    let noun = kind.noun();
     let own = number(namespace_of("self", kind).map_err(|errno| errno.to_string())?)?;
     let mut next = vec![pid];
     let mut seen = 0;
@@ -107,7 +102,7 @@ fn flag(kind: Namespace) -> Result<i32, String> {
         Namespace::Net => Ok(libc::CLONE_NEWNET),
         Namespace::Ipc => Ok(libc::CLONE_NEWIPC),
         Namespace::Uts => Ok(libc::CLONE_NEWUTS),
-        Namespace::Pid | Namespace::Cgroup | Namespace::Time => Err(format!("a {} is not joined", noun(kind))),
+        Namespace::Pid | Namespace::Cgroup | Namespace::Time => Err(format!("a {} is not joined", kind.noun())),
     }
 }
 
@@ -128,7 +123,7 @@ fn of_process(pid: i32, kind: Namespace) -> sys::Result<OwnedFd> {
 /// The user namespace that a network belongs to, if a process of the caller made it below the caller's. Other namespaces may belong to one below
 /// that: the sandbox may have joined the network of a third one.
 fn owned(namespace: &OwnedFd, kind: Namespace) -> Result<OwnedFd, String> {
-    let foreign = || format!("its {} is not one that a sandbox of yours made", noun(kind));
+    let foreign = || format!("its {} is not one that a sandbox of yours made", kind.noun());
     let mut user = sys::owning_user_namespace(namespace.as_fd()).map_err(|_| foreign())?;
     let own = sys::openat(sys::cwd(), c"/proc/self/ns/user", libc::O_RDONLY, 0).map_err(|errno| errno.to_string())?;
     let own = number(own)?;
@@ -150,7 +145,7 @@ fn number(namespace: OwnedFd) -> Result<u64, String> {
 /// Joins the namespace in a process that does nothing else, and tells what is to be known of it.
 pub(super) fn probe(pid: i32, kind: Namespace) -> Result<JoinedFacts, String> {
     let found = joined_namespace(pid, kind)?;
-    let failed = |errno: Errno| format!("the {} of process {pid} cannot be joined: {errno}", noun(kind));
+    let failed = |errno: Errno| format!("the {} of process {pid} cannot be joined: {errno}", kind.noun());
     let (hears, tells) = sys::pipe().map_err(failed)?;
     let trial = sys::fork(|| {
         let joined = sys::join_namespace(found.user.as_fd(), libc::CLONE_NEWUSER)

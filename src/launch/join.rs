@@ -29,8 +29,7 @@ pub(super) fn clone_first(
     let cloned = sys::clone3_joined(flags, first.user.as_fd(), &joined, cgroup, run);
     cloned.map(FirstProcess::numbered_by).map_err(|errno| match errno.0 {
         libc::EPERM | libc::EINVAL => {
-            let what = if *kind == Namespace::Net { "network".to_owned() } else { format!("{} namespace", kind.word()) };
-            Error::new(format!("the {what} of process {pid} cannot be joined: {errno}"))
+            Error::new(format!("the {} of process {pid} cannot be joined: {errno}", kind.noun()))
                 .hint("it has to be one of a sandbox that you have started yourself, and sbx not be in a sandbox or a chroot itself")
         }
         _ => wording::clone(plan, "clone3", errno),

@@ -116,8 +116,7 @@ impl PacketRules {
     pub fn allow(&mut self, lines: &[String], tcp: Option<&[u16]>, answers: bool) -> Result<Later> {
         let later = self.plan.with(lines, tcp)?;
         if !answers && (later.all_names || !later.names.is_empty()) {
-            return Err(Error::new("the process that answers names has ended, and names are not answered any more")
-                .hint("end the sandbox, and start it anew"));
+            return Err(unanswerable());
         }
         if later.added.is_empty() {
             return Ok(later);
@@ -160,6 +159,12 @@ impl PacketRules {
         }
         Ok(())
     }
+}
+
+/// The process that answers names has ended.
+pub(super) fn unanswerable() -> Error {
+    Error::new("the process that answers names has ended, and names are not answered any more")
+        .hint("end the sandbox, and start it anew")
 }
 
 /// Tries whether the kernel's packet filter takes such rules, in a network namespace that is gone afterwards. None if there can be no

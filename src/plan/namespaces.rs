@@ -76,7 +76,7 @@ pub struct JoinedNetwork {
 /// A namespace of another sandbox that is not its network, and is joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JoinedNamespace {
-    /// Which one.
+    /// The kind of namespace: `Ipc` or `Uts`.
     pub namespace: Namespace,
     /// The process that names it.
     pub pid: i32,
@@ -261,12 +261,12 @@ fn joined(sandbox: &Sandbox, facts: &Facts) -> Result<Option<JoinedNetwork>> {
 ///
 /// They cannot.
 pub(super) fn nested(sandbox: &Sandbox, plan: &NamespacePlan) -> Result<()> {
-    let network = plan.joined.iter().map(|joined| (joined.pid, joined.nests, "network"));
-    let others = plan.joined_too.iter().map(|joined| (joined.pid, joined.nests, joined.namespace.word()));
+    let network = plan.joined.iter().map(|joined| (joined.pid, joined.nests, Namespace::Net));
+    let others = plan.joined_too.iter().map(|joined| (joined.pid, joined.nests, joined.namespace));
     let Some((pid, _, what)) = network.chain(others).find(|(_, nests, _)| !nests) else { return Ok(()) };
-    let what = if what == "network" { what.to_owned() } else { format!("{what} namespace") };
     let below = format!(
-        "no user namespace can be made below that of the sandbox of process {pid}, whose {what} is joined, and this one's is below it"
+        "no user namespace can be made below that of the sandbox of process {pid}, whose {} is joined, and this one's is below it",
+        what.noun()
     );
     if plan.nested {
         let word = if plan.mounts { "allow" } else { "no-mount" };

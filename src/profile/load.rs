@@ -28,12 +28,17 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("viewer", include_str!("../../profiles/viewer.toml")),
 ];
 
+/// The text of a built-in profile; none if there is none of that name.
+pub(super) fn built_in_text(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(built_in, _)| *built_in == name).map(|(_, text)| *text)
+}
+
 /// The paths in a working copy that tools outside run something from on their own, relative to it: those of the built-in
 /// profile `base/worktree`.
 pub fn worktree() -> impl Iterator<Item = &'static str> {
     const NAME: &str = "base/worktree";
     let lines = built_in::BUILT_IN.iter().find(|(name, ..)| *name == NAME).map_or(&[][..], |(_, lines, _)| lines);
-    let text = BUILT_IN.iter().find(|(name, _)| *name == NAME).map_or("", |(_, text)| text);
+    let text = built_in_text(NAME).unwrap_or_default();
     let maps = lines.iter().filter_map(|line| match &line.3 {
         literal::Literal::Map(map) => Some(*map),
         _ => None,
@@ -189,7 +194,7 @@ impl Loader {
             return self.file(&path, LARGEST, from).into_iter().collect();
         }
         let mut found = Vec::new();
-        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+        if let Some(text) = built_in_text(name) {
             let generated = built_in::BUILT_IN.iter().find(|(built_in, ..)| *built_in == name);
             let (settings, starts) = generated.map_or((&[][..], &[0][..]), |(_, settings, starts)| (settings, starts));
             let source = self.sources.add_built_in(built_in_name(name), text, starts);

@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Value};
-use super::load::{self, BUILT_IN, Loader};
+use super::load::{self, Loader, built_in_text};
 use super::{built_in, literal};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -63,8 +63,9 @@ impl Loader {
             })
         };
         let built_in = built_in::BUILT_IN.iter().find(|(profile, lines, _)| {
-            let text = BUILT_IN.iter().find(|(known, _)| known == profile).map_or("", |(_, text)| text);
-            chosen(lines, text) && !excluded.iter().any(|name| name == profile)
+            let text = built_in_text(profile);
+            debug_assert!(text.is_some(), "{profile}: its settings are there, and its text is not");
+            chosen(lines, text.unwrap_or_default()) && !excluded.iter().any(|name| name == profile)
         });
         built_in.map(|(profile, ..)| (*profile).to_owned())
     }

@@ -184,6 +184,11 @@ impl Namespace {
             Namespace::Time => "time",
         }
     }
+
+    /// What a namespace of this kind is called in messages.
+    pub fn noun(self) -> String {
+        if self == Namespace::Net { "network".to_owned() } else { format!("{} namespace", self.word()) }
+    }
 }
 
 /// Namespaces that are shared or joined, and whether the program may create nested user namespaces.

@@ -27,6 +27,9 @@ const NAMES: [&str; 2] = ["events", "events.1"];
 /// How large each file may become, in bytes.
 const SIZE: u64 = 1 << 20;
 
+/// How large a file may become that could not be turned, in bytes.
+const LARGEST: u64 = 4 * SIZE;
+
 /// The longest line, in bytes. One that labels make longer is written without them.
 const LONGEST: usize = 16 << 10;
 
@@ -239,7 +242,7 @@ impl Journal {
                 _ => error.hint("without that: sbx events --no-stream"),
             }
         })?;
-        Ok((Reader::of(dir, NAMES, 4 * SIZE), watched))
+        Ok((Reader::of(dir, NAMES, LARGEST), watched))
     }
 
     /// A reader of all that there is.
@@ -248,22 +251,22 @@ impl Journal {
     ///
     /// The files cannot be read.
     pub fn read(&self) -> Result<Reader> {
-        Ok(Reader::of(self.dir()?, NAMES, 4 * SIZE))
+        Ok(Reader::of(self.dir()?, NAMES, LARGEST))
     }
 }
 
 /// Appends a line to the newer file.
 fn write(dir: BorrowedFd<'_>, line: &[u8]) -> sys::Result<()> {
-    let large = |file: &OwnedFd| sys::status_of(file.as_fd(), c"").map(|status| (status.size, status.size > 4 * SIZE));
+    let size_of = |file: &OwnedFd| sys::status_of(file.as_fd(), c"").map(|status| status.size);
     let mut file = shared(dir)?;
-    let (mut size, mut too_large) = large(&file)?;
-    if too_large {
+    let mut size = size_of(&file)?;
+    if size > LARGEST {
         // It could not be turned for so long: whoever should have was stopped at that.
         turn(dir, file.as_fd());
         file = shared(dir)?;
-        (size, too_large) = large(&file)?;
+        size = size_of(&file)?;
     }
-    if too_large {
+    if size > LARGEST {
         return Err(Errno(libc::EFBIG));
     }
     let mut last = [b'\n'];

@@ -46,6 +46,19 @@ impl Records {
         Session::start(&self.place, &script)
     }
 
+    /// Runs a script in a mount namespace of the test's own, in which `$sbx` has its records in `$place`.
+    pub fn in_own_mounts(&self, script: &str) -> Ran {
+        let dir = self.place.dir.path().display();
+        let script = format!(
+            "place={dir} sbx={}; export XDG_RUNTIME_DIR={dir}/run XDG_STATE_HOME={dir}/state HOME={dir}/home; cd {dir}/work\n{script}",
+            super::sbx().display()
+        );
+        ran(Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+            .output()
+            .unwrap())
+    }
+
     #[track_caller]
     pub fn inspect(&self, name: &str, field: &str) -> String {
         self.run(&["inspect", "--format", &format!("{{{{{field}}}}}"), name]).ok().trim().to_owned()

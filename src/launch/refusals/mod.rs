@@ -31,6 +31,12 @@ const IN_ALL: u64 = 100_000;
 const IN_A_TURN: usize = 32;
 const AT_THE_END: usize = 1024;
 
+/// How many messages are missing before the one with this number, where `next` was the number of the next one.
+fn missed(next: &mut u32, number: u32) -> u64 {
+    number.wrapping_sub(std::mem::replace(next, number.wrapping_add(1))).into()
+}
+
+/// How many messages are read at once.
 fn most(at_the_end: bool) -> usize {
     if at_the_end { AT_THE_END } else { IN_A_TURN }
 }
@@ -121,8 +127,7 @@ impl Recorder {
         let Some(mut answers) = self.answers.take() else { return Ok(()) };
         let mut seen: Vec<(RefusedPacket, Option<Who>)> = Vec::new();
         for (number, packet) in netfilter::logged(answers.log.as_fd(), most(at_the_end))? {
-            self.total.add_unknown(number.wrapping_sub(answers.next).into());
-            answers.next = number.wrapping_add(1);
+            self.total.add_unknown(missed(&mut answers.next, number));
             let Some(packet) = packet else {
                 self.total.add_unknown(1);
                 continue;
@@ -199,8 +204,7 @@ impl Recorder {
         let Some(log) = &self.log else { return Ok(()) };
         let logged = netfilter::logged(log.as_fd(), most(at_the_end)).inspect_err(|_| self.log = None)?;
         for (number, packet) in logged {
-            self.total.add_unknown(number.wrapping_sub(self.next).into());
-            self.next = number.wrapping_add(1);
+            self.total.add_unknown(missed(&mut self.next, number));
             if packet.is_some_and(|packet| packet.is_of_kernel()) {
                 continue;
             }

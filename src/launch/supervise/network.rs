@@ -11,7 +11,7 @@ use crate::launch::inside_network::{self, Made};
 use crate::launch::named::Membership;
 use crate::launch::ports::Ports;
 use crate::launch::refusals::{Recorder, Unanswered};
-use crate::launch::rules::PacketRules;
+use crate::launch::rules::{PacketRules, unanswerable};
 use crate::netfilter::Refused;
 use crate::plan::{ENDED, FORWARDER, Given, HelperSpec, LOST, Phase};
 use crate::proxy::names::ask::{Asked, Told};
@@ -227,8 +227,7 @@ impl Supervisor<'_> {
         };
         told.retain(|told| !self.helpers.iter_mut().any(|helper| says(helper, told)));
         if !told.is_empty() {
-            return Err(Error::new("the process that answers names has ended, and names are not answered any more")
-                .hint("end the sandbox, and start it anew"));
+            return Err(unanswerable());
         }
         let mut said = later.said;
         if !later.added.is_empty() {
