@@ -4,7 +4,6 @@ mod common;
 
 use common::process::{Mark, signal};
 use common::{Need, Place, Ran, not_root, ran, tools, until, userns};
-use std::os::fd::AsRawFd;
 
 #[test]
 fn the_status_of_the_program_is_that_of_sbx() {
@@ -107,19 +106,11 @@ fn descriptors_of_the_caller_do_not_reach_the_program_unless_kept() {
     let place = Place::new();
     let open = |keep: &[&str]| {
         let file = std::fs::File::open("/").unwrap();
-        let fd = file.as_raw_fd();
         let number = "77".to_owned();
         let mut command = place.command();
         command.args(keep.iter().map(|word| if *word == "N" { number.as_str() } else { word }));
         command.args(["--", "/bin/sh", "-c", "ls /proc/self/fd"]);
-        // SAFETY: dup2 is async-signal-safe.
-        unsafe {
-            use std::os::unix::process::CommandExt;
-            command.pre_exec(move || {
-                libc::dup2(fd, 77);
-                Ok(())
-            });
-        }
+        common::pass(&mut command, &file, 77);
         let out = ran(command.output().unwrap()).ok();
         (out.lines().any(|line| line == number), out)
     };

@@ -1,7 +1,8 @@
 //! Runs sbx in tests. libtest has threads, so everything is tried on the program itself.
 
 use super::tick;
-use std::os::fd::AsRawFd;
+use nix::fcntl::{FcntlArg, fcntl};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -89,17 +90,18 @@ pub fn default_signals(command: &mut Command) {
     }
 }
 
-/// Passes a descriptor to a command, at this number.
-pub fn pass(command: &mut Command, file: &impl AsRawFd, number: i32) {
-    let fd = file.as_raw_fd();
-    assert_ne!(fd, number);
+/// Passes a descriptor to a command, at this number. Until then it is kept high above the numbers that tests ask for:
+/// other tests open files meanwhile, so its own number may be this one, or one that the command gets another file at.
+pub fn pass(command: &mut Command, file: &impl AsFd, number: i32) {
+    let kept = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(500)).unwrap();
+    // SAFETY: nothing else has the descriptor that was just made.
+    let kept = unsafe { OwnedFd::from_raw_fd(kept) };
     // SAFETY: dup2 is async-signal-safe.
     unsafe {
-        command.pre_exec(
-            move || {
-                if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-            },
-        );
+        command.pre_exec(move || {
+            let fd = kept.as_raw_fd();
+            if libc::dup2(fd, number) == number { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        });
     }
 }
 
