@@ -107,7 +107,7 @@ fn the_callers_terminal_is_put_back_whatever_ends_the_command_in_front() {
                 143
             }
             "program" => {
-                records.run(&["exec", "x", "sh", "-c", "for p in /proc/[0-9]*; do grep -q '^sleep' $p/comm && [ \"$(readlink $p/fd/0)\" = /dev/pts/0 ] && kill -9 ${p#/proc/}; done"]);
+                records.run(&["exec", "x", "sh", "-c", "n=0; while [ $n = 0 ]; do for p in /proc/[0-9]*; do grep -q '^sleep' $p/comm && [ \"$(readlink $p/fd/0)\" = /dev/pts/0 ] && kill -9 ${p#/proc/} && n=1; done; done"]);
                 137
             }
             _ => {
@@ -129,7 +129,7 @@ fn a_further_program_is_left_by_keys_and_goes_on_whatever_it_writes() {
     let records = Records::new();
     records.start(&["--name", "x", "--rw", "."], "sleep 1000");
     // It writes more than a terminal holds once nobody reads it any more.
-    let program = "echo ready; until [ -e go ]; do sleep 0.05; done; seq 1 30000; tty > left; sleep 1000";
+    let program = "echo ready; until [ -e go ]; do sleep 0.05; done; seq 1 30000; tty > tmp; mv tmp left; sleep 1000";
     let mut session = records.session(&format!(
         "$SBX exec -it x sh -c '{program}'; echo status-$?; $SBX exec --detach-keys a,b -it x sh -c 'echo begun; exec cat'; echo second-$?"
     ));

@@ -61,13 +61,19 @@ fn among(runners: &[Runner], shells: &[&str], case: impl Fn(&Place, &mut Session
             eprintln!("{shell}, {runner:?}");
             let place = runner.place();
             let mut session = Session::shell(&place, shell);
-            session.command("stty -g > before");
+            session.command("stty -g > before; mkfifo go");
             case(&place, &mut session);
             // Whatever happened: the terminal is as it was, and the shell goes on.
             session.command("stty -g > after; cmp before after && echo same-$((40+2))");
             session.expect("same-42");
         }
     }
+}
+
+/// Lets a program go on that reads a line of `go`, now or later: until then it is still running, however long the test takes.
+fn go(place: &Place) {
+    let fifo = place.work().join("go");
+    std::thread::spawn(move || std::fs::write(fifo, "\n"));
 }
 
 /// Whether a process has this in its environment.
@@ -146,17 +152,19 @@ fn a_job_in_the_background_leaves_the_terminal_to_others() {
 #[test]
 fn a_job_that_was_stopped_goes_on_with_all_of_its_processes() {
     need!(userns(), tools(&["zsh"]));
-    everywhere(&SHELLS, |_, session| {
-        session.command("box sh -c 'echo a-$((1)); sleep 1; echo b-$((2))'");
+    everywhere(&SHELLS, |place, session| {
+        session.command("box sh -c 'echo a-$((1)); read x <go; echo b-$((2))'");
         session.expect("a-1");
         session.press("\x1a");
         session.command("fg");
+        go(place);
         session.expect("b-2");
         // In the background, too; and back to the foreground while it runs.
-        session.command("box sh -c 'echo a-$((3)); sleep 1; echo b-$((4))'");
+        session.command("box sh -c 'echo a-$((3)); read x <go; echo b-$((4))'");
         session.expect("a-3");
         session.press("\x1a");
         session.command("bg");
+        go(place);
         session.expect("b-4");
         session.press("\n");
         session.command("box sh -c 'echo a-$((5)); sleep 60; sleep 60; echo no'; echo st-$?");
@@ -186,23 +194,31 @@ fn a_program_that_stops_itself_stops_its_job() {
 #[test]
 fn a_job_in_the_background_stops_when_it_reads_the_terminal() {
     need!(userns(), tools(&["zsh"]));
-    everywhere(&SHELLS, |_, session| {
+    everywhere(&SHELLS, |place, session| {
         session.command("box cat &");
         session.press("\n");
-        session.command("jobs; echo over-$((1+1))");
-        session.expect("over-2");
-        assert!(stopped(&session.before), "{}", session.before);
+        let stops = until(|| {
+            session.command("jobs; echo over-$((1+1))");
+            session.expect("over-2");
+            stopped(&session.before)
+        });
+        assert!(stops, "{}", session.before);
         session.command("fg");
         session.press("wo\x7forld\n");
         session.expect("world");
         session.press("\x04");
         // The same when it was moved to the background.
-        session.command("box sh -c 'echo a-$((1)); sleep 1; read x; echo got-$x'");
+        session.command("box sh -c 'echo a-$((1)); read y <go; read x; echo got-$x'");
         session.expect("a-1");
         session.press("\x1a");
-        session.command("bg; sleep 1.5; jobs; echo over-$((1+2))");
-        session.expect("over-3");
-        assert!(stopped(&session.before), "{}", session.before);
+        session.command("bg");
+        go(place);
+        let stops = until(|| {
+            session.command("jobs; echo over-$((1+2))");
+            session.expect("over-3");
+            stopped(&session.before)
+        });
+        assert!(stops, "{}", session.before);
         session.command("fg");
         session.press("line\n");
         session.expect("got-line");
@@ -350,7 +366,7 @@ fn the_last_of_several_that_set_the_terminal_puts_it_back() {
     // The first was killed, and the other has never seen what the settings were at first.
     among(&[Sbx], &BASH, |place, session| {
         let script = "box sh -c 'stty raw -echo </dev/tty; sleep 60' & a=$!; until stty -a </dev/tty | grep -qe -echo; do sleep 0.1; done\n\
-                      box sh -c 'stty raw -echo </dev/tty; sleep 1.5' & b=$!; sleep 0.7; kill -9 $a; wait $b";
+                      box sh -c 'stty raw -echo </dev/tty; : >set; sleep 1.5' & b=$!; until [ -e set ]; do sleep 0.1; done; kill -9 $a; wait $b";
         place.write("work/script", script);
         session.command("sh script");
     });
@@ -446,12 +462,13 @@ fn the_window_has_its_size_and_tells_when_that_changes() {
         session.resize(33, 77);
     });
     // A size that changed while the job was stopped, or in the background.
-    among(&[Bare, Sbx], &BASH, |_, session| {
-        session.command("box sh -c 'echo a-$((1)); sleep 1; stty size'");
+    among(&[Bare, Sbx], &BASH, |place, session| {
+        session.command("box sh -c 'echo a-$((1)); read x <go; stty size'");
         session.expect("a-1");
         session.press("\x1a");
         session.resize(22, 88);
         session.command("fg");
+        go(place);
         session.expect("22 88");
         session.resize(33, 77);
     });
@@ -469,11 +486,12 @@ fn terminals_in_terminals() {
         session.expect("ready");
         session.press("two\n");
         session.expect("got-two");
-        place.write("work/in", "echo re''ady; read x; echo got-$x; sleep 0.3");
+        place.write("work/in", "echo re''ady; read x; echo got-$x; read y");
         session.command("tmux -f /dev/null -S socket new 'box sh in'");
         session.expect("ready");
         session.press("three\n");
         session.expect("got-three");
+        session.press("\n");
         session.expect("exited]");
     });
     let nested = |place: &Place| {
@@ -539,13 +557,15 @@ fn what_a_program_changes_on_the_callers_terminal_is_put_back() {
 #[test]
 fn without_a_controlling_terminal_keys_stop_and_interrupt_it_as_well() {
     need!(userns());
-    for run in ["$SBX -q --tty none --", "$BWRAP --bind / / --unshare-pid --new-session"] {
+    for run in ["$SBX -q --rw . --tty none --", "$BWRAP --bind / / --unshare-pid --new-session"] {
         let place = Place::new();
         let mut session = Session::shell(&place, "bash");
-        session.command(&format!("{run} sh -c 'echo a-$((1)); sleep 1; echo b-$((2)); sleep 60; echo no'"));
+        session.command("mkfifo go");
+        session.command(&format!("{run} sh -c 'echo a-$((1)); read x <go; echo b-$((2)); sleep 60; echo no'"));
         session.expect("a-1");
         session.press("\x1a");
         session.command("fg");
+        go(&place);
         session.expect("b-2");
         session.press("\x03");
         session.command("echo st-$?");
@@ -556,14 +576,15 @@ fn without_a_controlling_terminal_keys_stop_and_interrupt_it_as_well() {
 #[test]
 fn bubblewrap_and_the_bare_shell_agree_with_these_tests() {
     need!(userns(), tools(&["bwrap"]));
-    among(&[Bare, Bubblewrap], &BASH, |_, session| {
+    among(&[Bare, Bubblewrap], &BASH, |place, session| {
         session.command("box sleep 1");
         session.press("echo ahead-$((5*5))\n");
         session.expect("ahead-25");
-        session.command("box sh -c 'echo a-$((1)); sleep 1; echo b-$((2))'");
+        session.command("box sh -c 'echo a-$((1)); read x <go; echo b-$((2))'");
         session.expect("a-1");
         session.press("\x1a");
         session.command("fg");
+        go(place);
         session.expect("b-2");
     });
 }

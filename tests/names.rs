@@ -387,7 +387,7 @@ fn the_end_of_the_forwarder_is_told_and_opens_nothing() {
     let says =
         "sbx-name-forwarder ended (signal: 9 (SIGKILL)): network.on_helper_death is \"end\", so the sandbox was ended";
     assert!(ended.err.contains(says), "{ended:?}");
-    let goes_on = "python3 -c \"$1\" tcp,one.example,80; echo runs; sleep 1; \
+    let goes_on = "python3 -c \"$1\" tcp,one.example,80; echo runs; sleep 5; \
                    python3 -c \"$1\" name,one.example,80 tcp,203.0.113.20,80 tcp,203.0.113.53,53 tcp,10.9.9.9,80 tcp,203.0.113.10,80; exit 7";
     let noted = forwarder_killed("report", goes_on);
     let expected = "status 7\ntcp,one.example,80 reached 203.0.113.10 from 198.51.100.2\nruns\nname,one.example,80 unknown\n\

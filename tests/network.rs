@@ -120,7 +120,7 @@ fn a_host_that_is_offline_does_not_fail() {
         let ran = tried(
             &[("OFFLINE", "1")],
             &format!("--net private --set network.helper={helper}"),
-            &["tcp,203.0.113.10,80"],
+            &["within,2,-", "tcp,203.0.113.10,80"],
         );
         assert_eq!(ran.status, Some(0), "{helper}: {ran:?}");
         assert!(!ran.out.contains("reached"), "{helper}: {ran:?}");
@@ -131,7 +131,7 @@ fn a_host_that_is_offline_does_not_fail() {
 fn killed(helper: &str, flags: &str, script: &str) -> (Ran, Mark) {
     let (place, mark) = (Place::new(), Mark::new());
     let text = format!(
-        "\"$SBX\" --net private --set network.helper={helper} {flags} -- sh -c 'echo runs; sleep 3; echo went on; exit 7 # {}' \
+        "\"$SBX\" --net private --set network.helper={helper} {flags} -- sh -c 'echo runs; sleep 6; echo went on; exit 7 # {}' \
          >out 2>err & sbx=$!; until grep -q runs out; do sleep 0.02; done; \
          helper=$(cat /proc/$sbx/task/$sbx/children | tr ' ' '\\n' | while read pid; do \
              [ \"$(cat /proc/$pid/comm)\" = sbx ] || echo $pid; done); \
@@ -585,7 +585,7 @@ fn the_end_of_a_relay_is_told_as_that_of_a_helper() {
         for (death, status) in [("end", 125), ("report", 7)] {
             let place = Place::new();
             let text = format!(
-                "\"$SBX\" --net private --set network.on_helper_death={death} {flags} -- sh -c 'echo runs; sleep 2; exit 7' \
+                "\"$SBX\" --net private --set network.on_helper_death={death} {flags} -- sh -c 'echo runs; sleep 5; exit 7' \
                      >out 2>err & sbx=$!; until grep -q runs out; do sleep 0.02; done; \
                  relay=$(cat /proc/$sbx/task/$sbx/children | tr ' ' '\\n' | while read pid; do \
                      grep -qz sbx-port-relay /proc/$pid/cmdline 2>/dev/null && echo $pid; done); \

@@ -346,9 +346,10 @@ fn an_address_that_the_host_gets_later_is_refused_from_then_on() {
     for helper in HELPERS {
         let place = Place::new();
         let text = format!(
-            "mkfifo go; exec 3<>go; \"$SBX\" --net private --set network.helper={helper} -- sh -c 'python3 -c \"$0\" tcp,203.0.113.77,80; echo first; \
-             read line; python3 -c \"$0\" tcp,203.0.113.77,7000 tcp,203.0.113.10,80' \"$TRY\" <go >out & sbx=$!; \
-             until grep -q first out; do sleep 0.05; done; echo ip addr add 203.0.113.77/32 dev lo >\"$AS_ROOT\"; sleep 0.3; echo go >&3; wait $sbx; cat out"
+            "mkfifo go; exec 3<>go; \"$SBX\" --net private --set network.helper={helper} -- sh -c 'python3 -c \"$0\" within,1.5,- tcp,203.0.113.77,80; echo first; \
+             read line; n=0; until python3 -c \"$0\" within,1.5,- tcp,203.0.113.77,7000 | tee last | grep -q ECONNREFUSED || [ $((n+=1)) = 20 ]; do :; done; cat last; \
+             python3 -c \"$0\" tcp,203.0.113.10,80' \"$TRY\" <go >out & sbx=$!; until grep -q first out; do sleep 0.05; done; \
+             echo ip addr add 203.0.113.77/32 dev lo >\"$AS_ROOT\"; until ip addr show lo | grep -q 203.0.113.77; do sleep 0.05; done; echo go >&3; wait $sbx; cat out"
         );
         let ran = ran(on_network(&place, &[], &text).output().unwrap());
         let lines: Vec<_> = ran.out.lines().collect();
@@ -381,9 +382,12 @@ fn networks_and_addresses_that_routes_tell_are_near() {
             "{before} until ip route show 203.0.118.0/24 | grep -q via; do sleep 0.05; done; mkfifo go; exec 3<>go; \
              \"$SBX\" --net private --set network.helper={helper} -- sh -c 'python3 -c \"$0\" udp,2001:db8::1,9999 udp,203.0.114.9,9999 \
              tcp,203.0.117.9,7000 tcp,203.0.113.10,80 tcp,2001:db8:f::10,80; echo first; \
-             read line; python3 -c \"$0\" udp,203.0.115.9,9999 udp,203.0.114.9,9999' \"$TRY\" <go >out & sbx=$!; \
+             read line; n=0; until python3 -c \"$0\" within,0.5,- udp,203.0.115.9,9999 | tee last | grep -q EPERM || [ $((n+=1)) = 40 ]; do :; done; cat last; \
+             n=0; while python3 -c \"$0\" within,0.5,- udp,203.0.114.9,9999 | tee last | grep -q EPERM && [ $((n+=1)) != 40 ]; do :; done; cat last' \
+             \"$TRY\" <go >out & sbx=$!; \
              until grep -q first out; do sleep 0.05; done; echo ip route add 203.0.115.0/24 dev eth0 >\"$AS_ROOT\"; \
-             echo ip route del 203.0.114.0/24 >\"$AS_ROOT\"; sleep 0.5; echo go >&3; wait $sbx; cat out"
+             echo ip route del 203.0.114.0/24 >\"$AS_ROOT\"; until ip route | grep -q 203.0.115.0; do sleep 0.05; done; \
+             echo go >&3; wait $sbx; cat out"
         );
         let ran = ran(on_network(&place, &[], &text).output().unwrap());
         let lines: Vec<_> = ran.out.lines().collect();
@@ -408,7 +412,7 @@ fn groups_are_reached_if_they_are_named() {
     let refused = ("udp,224.0.0.251,9999", "EPERM");
     let reached = ("udp,203.0.113.10,9999", "reached 203.0.113.10 from 198.51.100.2");
     under(&["allow=[\":9999/udp\"]"], &[refused, reached]);
-    under(&["allow=[\"224.0.0.251:9999/udp\"]"], &[("udp,224.0.0.251,9999", "timeout")]);
+    under(&["allow=[\"224.0.0.251:9999/udp\"]"], &[("within,1.5,-", ""), ("udp,224.0.0.251,9999", "timeout")]);
 }
 
 /// The whole of a cloud's metadata, also where a class or a network has it.

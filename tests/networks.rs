@@ -106,7 +106,7 @@ fn what_a_profile_refuses_is_refused_in_a_network_that_sandboxes_share() {
 fn who_refuses_the_others_is_not_reached_by_them() {
     needs!();
     let text = "\"$SBX\" network create one; serves web --network one --set 'network.deny=[\"private\"]'; \
-        \"$SBX\" -q --network one -- python3 -c \"$TRY\" tcp,web,80 udp,web,80; kill $sbx_web; wait";
+        \"$SBX\" -q --network one -- python3 -c \"$TRY\" within,1.5,- tcp,web,80 udp,web,80; kill $sbx_web; wait";
     let ran = run(text);
     assert_eq!(ran.out, "one\ntcp,web,80 timeout\nudp,web,80 timeout\nleft\n", "{ran:#?}");
 }

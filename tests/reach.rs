@@ -89,7 +89,11 @@ fn carried(helper: &str, letters: &str, flags: &str) -> String {
 #[test]
 fn each_network_reaches_by_each_helper_family_and_protocol_what_its_profile_says() {
     need!(userns(), programs(), tun());
-    let tries: Vec<_> = TRIED.iter().flat_map(|(_, tries)| *tries).collect();
+    // What is lost by slirp4netns (see `carried`) is not waited for as long as an answer.
+    let tries: Vec<_> = TRIED
+        .iter()
+        .flat_map(|(_, [most @ .., last])| most.iter().copied().chain(["within,1.5,-", last, "within,20,-"]))
+        .collect();
     let one = |helper: &str| {
         let rows = TABLE.iter().map(|(flags, _)| {
             let own = ["private", "--network"].iter().any(|word| flags.contains(word));

@@ -137,7 +137,7 @@ fn recording_is_granted_apart_from_playing_and_other_programs_sound_apart_from_t
     for (server, start) in servers() {
         let place = Place::new();
         let audio = start(&place);
-        tone(&place.work().join("tone"), 20);
+        tone(&place.work().join("tone"), 300);
         let tone = place.work().join("tone");
         let mut player =
             audio.command("pacat", &[&["--playback", "--device=null0", tone.to_str().unwrap()], &RAW[..]].concat());
@@ -436,7 +436,7 @@ fn a_programs_own_mute_switch_works_and_is_kept_for_it() {
         let place = Place::new();
         let audio = start(&place);
         audio.ask("pactl", &["load-module", "module-null-sink", "sink_name=null1"]).ok();
-        tone(&place.work().join("tone"), 20);
+        tone(&place.work().join("tone"), 300);
         place.write("work/hostile.py", &format!("{HOSTILE}\n{IMPOSTOR}\nsys.stdin.readline()"));
         let list = || audio.ask("pactl", &["list", "sink-inputs"]).out;
         let mut command = with(&place, &audio, &["play"]);

@@ -328,7 +328,7 @@ fn an_answer_is_dropped_if_the_time_is_over() {
     need!(userns());
     let place = Place::new();
     let script =
-        "$SBX --timeout 1s -- /bin/sh -c 'printf \"\\033[5n\"; sleep 9'; read -t 0.5 -n 20 x; echo \"got-${#x}-\"";
+        "$SBX --timeout 3s -- /bin/sh -c 'printf \"\\033[5n\"; sleep 9'; read -t 0.5 -n 20 x; echo \"got-${#x}-\"";
     let mut session = Session::start(&place, script);
     session.expect("\u{1b}[5n");
     session.send("\u{1b}[0n");

@@ -21,3 +21,17 @@ pub use host::*;
 pub use nix::sys::resource::Resource;
 pub use nix::sys::socket::SockType;
 pub use seccompiler::{BpfProgram, sock_filter};
+
+/// Whether something comes to be so within half a minute. What closing a descriptor brings about comes later if a child that another
+/// test forks has a copy of it meanwhile.
+#[cfg(test)]
+pub fn soon(so: impl Fn() -> bool) -> bool {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !so() {
+        if std::time::Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}

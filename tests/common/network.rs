@@ -41,7 +41,8 @@ pub fn tried(settings: &[(&str, &str)], flags: &str, addresses: &[&str]) -> Ran 
 pub fn found(settings: &[(&str, &str)], flags: &str, expected: &[(&str, &str)]) {
     let addresses: Vec<_> = expected.iter().map(|(address, _)| *address).collect();
     let ran = tried(settings, flags, &addresses);
-    let lines: Vec<_> = expected.iter().map(|(address, what)| format!("{address} {what}")).collect();
+    let said = expected.iter().filter(|(address, _)| !address.starts_with("within,"));
+    let lines: Vec<_> = said.map(|(address, what)| format!("{address} {what}")).collect();
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), lines, "{flags}: {}", ran.err);
     assert_eq!(ran.status, Some(0), "{flags}: {}", ran.err);
 }

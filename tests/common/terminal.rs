@@ -3,6 +3,8 @@
 use super::place::{Place, default_signals, sbx};
 use super::process::{descendants, signal, status};
 use super::{bwrap, until_within};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, unlockpt};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -26,6 +28,22 @@ fn size(rows: u16, columns: u16) -> libc::winsize {
     libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
+/// The two ends of a new terminal, neither of which a child that another test starts meanwhile gets.
+fn pair() -> (File, OwnedFd) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let master = posix_openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    // SAFETY: TIOCGPTPEER takes flags by value and gives a new descriptor; TIOCSWINSZ reads one size.
+    let slave = unsafe {
+        let slave = libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        assert!(slave >= 0, "TIOCGPTPEER: {}", std::io::Error::last_os_error());
+        assert_eq!(libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &size(33, 77)), 0);
+        OwnedFd::from_raw_fd(slave)
+    };
+    (File::from(OwnedFd::from(master)), slave)
+}
+
 impl Session {
     /// Starts a script, in which the two programs are `$SBX` and `$BWRAP`.
     pub fn start(place: &Place, script: &str) -> Session {
@@ -43,15 +61,7 @@ impl Session {
     }
 
     fn of(place: &Place, program: &str, args: &[&str]) -> Session {
-        // SAFETY: openpty fills both numbers; the size is valid, and nothing else is asked for.
-        let (master, slave) = unsafe {
-            let (mut master, mut slave) = (0, 0);
-            let (null, size) = (std::ptr::null_mut(), size(33, 77));
-            assert_eq!(libc::openpty(&mut master, &mut slave, null, null.cast(), &size), 0);
-            libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC);
-            libc::fcntl(master, libc::F_SETFL, libc::O_NONBLOCK);
-            (File::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
-        };
+        let (master, slave) = pair();
         let mut command = Command::new(program);
         command.args(args).current_dir(place.work()).env_clear().env("PS1", "$ ").env("TERM", "xterm");
         command.env("SBX", sbx()).env("BWRAP", bwrap::program()).env("HOME", place.home());

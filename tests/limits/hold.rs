@@ -84,7 +84,7 @@ fn a_fork_bomb_stops_at_its_limit_and_ends_with_the_sandbox() {
     soon(Duration::from_secs(60), || traces().iter().any(refused));
     let other = Instant::now();
     assert!(Command::new("/bin/true").status().unwrap().success());
-    assert!(other.elapsed() < Duration::from_secs(2), "{:?}", other.elapsed());
+    assert!(other.elapsed() < Duration::from_secs(20), "{:?}", other.elapsed());
     let ended = Instant::now();
     signal(child.id() as i32, libc::SIGTERM);
     let status = child.wait().unwrap();
@@ -210,7 +210,7 @@ fn a_program_with_namespaces_of_its_own_does_not_lift_its_limits() {
     let (ran, figures) = used(&place, &[&limits[..], &["--set", "limits.delegate=true"]].concat(), litter);
     assert!(ran.status == Some(0) && ran.out == "stopped\n", "{ran:#?}");
     assert!(
-        figures["cpu_usec"].as_u64() > Some(0) && began.elapsed() < Duration::from_secs(5),
+        figures["cpu_usec"].as_u64() > Some(0) && began.elapsed() < Duration::from_secs(30),
         "{figures} {:?}",
         began.elapsed()
     );

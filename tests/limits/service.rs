@@ -135,7 +135,7 @@ time.sleep(60)";
     assert!(line.trim().parse::<u32>().unwrap() > 5, "{line}");
     let began = Instant::now();
     assert_eq!(root(&place).ok(), "0::/\n");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     // SAFETY: a signal for a child of ours.
     unsafe { libc::kill(hostile.id() as i32, libc::SIGTERM) };
     hostile.wait().unwrap();
