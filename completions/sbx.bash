@@ -758,7 +758,7 @@ _sbx() {
                     return 0
                     ;;
                 --log-driver)
-                    COMPREPLY=($(compgen -W "file k8s-file json-file none passthrough" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "file k8s-file json-file journald none passthrough" -- "${cur}"))
                     return 0
                     ;;
                 --log-opt)
@@ -1297,7 +1297,7 @@ _sbx() {
                     return 0
                     ;;
                 --log-driver)
-                    COMPREPLY=($(compgen -W "file k8s-file json-file none passthrough" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "file k8s-file json-file journald none passthrough" -- "${cur}"))
                     return 0
                     ;;
                 --log-opt)
@@ -3047,7 +3047,7 @@ _sbx() {
                     return 0
                     ;;
                 --log-driver)
-                    COMPREPLY=($(compgen -W "file k8s-file json-file none passthrough" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "file k8s-file json-file journald none passthrough" -- "${cur}"))
                     return 0
                     ;;
                 --log-opt)
@@ -3815,7 +3815,7 @@ _sbx() {
                     return 0
                     ;;
                 --log-driver)
-                    COMPREPLY=($(compgen -W "file k8s-file json-file none passthrough" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "file k8s-file json-file journald none passthrough" -- "${cur}"))
                     return 0
                     ;;
                 --log-opt)

@@ -82,9 +82,10 @@ complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+complete -c sbx -n "__fish_sbx_needs_command" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
+journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
@@ -204,9 +205,10 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JS
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
+journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
@@ -287,9 +289,10 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network-log -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
+journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
@@ -506,9 +509,10 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-driver -d 'What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
+journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f

@@ -538,7 +538,19 @@ What the disk has no room for is lost, and a line says how much. On a terminal, 
 .B "\-\-log\-driver none"
 nothing is kept, with
 .B passthrough
-the program has the caller's standard output and standard error. Such a run, and one with
+the program has the caller's standard output and standard error. With
+.B journald
+each line is a message of systemd's journal, with the fields that podman's have (CONTAINER_ID_FULL, CONTAINER_NAME and so on, and PRIORITY 3 for standard error), and
+.B sbx logs
+reads it there by
+.BR journalctl (1),
+as far as the user may. Where there is no journal, nothing is started. What the journal does not take within 200 milliseconds is lost: neither the program nor
+.B sbx
+waits longer for it; a message says how much, and so does State.Error of
+.BR "sbx inspect" .
+What the journal itself drops behind that, since a unit has sent more than RateLimitBurst= of
+.BR journald.conf (5)
+lets it, is in no count of sbx's: the journal says "Suppressed N messages". Such a run, and one with
 .BR \-\-name ,
 has a record, which stays until it is removed; with
 .B \-\-rm

@@ -110,7 +110,11 @@ fn once(args: &args::Run, began: Began, id: Id, resumed: Option<u32>) -> u8 {
     };
     let mut status = Status { waiting, outputs, joining, input, passes_through, ..Status::default() };
     if let Some(restarts) = resumed {
-        match store::store().and_then(|store| store.resume(&id)) {
+        let there = match kept::log_driver(&args.kept) {
+            "journald" if restarts == 0 => state::journal_is_there(),
+            _ => Ok(()),
+        };
+        match there.and_then(|()| store::store()).and_then(|store| store.resume(&id)) {
             Ok(held) => {
                 let record = Recorded::new(held, status.outputs.take()).restarts(restarts);
                 status.record = Some(record.input(status.input.take()));

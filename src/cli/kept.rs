@@ -6,7 +6,7 @@ use crate::launch::{Keys, Recorded};
 use crate::plan::Plan;
 use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
-use crate::state::{Begun, Happened, Id, LOG_SIZE, Spec, Store, Text, check_name};
+use crate::state::{self, Begun, Happened, Id, LOG_SIZE, Spec, Store, Text, check_name};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -24,6 +24,10 @@ pub(super) fn check(args: &args::Kept) -> Result<()> {
     args.name.as_deref().map_or(Ok(()), check_name)?;
     stop_signal(args)?;
     log_size(args)?;
+    if let ("journald", [option, ..]) = (log_driver(args), args.log_opt.as_slice()) {
+        return Err(Error::new(format!("--log-opt {option}: the journal has limits of its own"))
+            .hint("leave it out, and see SystemMaxUse= in journald.conf(5)"));
+    }
     restart(args)?;
     args.detach_keys.as_deref().map_or(Ok(()), |keys| Keys::new(keys).map(drop))?;
     labels(args).map(drop)
@@ -38,6 +42,7 @@ fn stop_signal(args: &args::Kept) -> Result<i32> {
 pub(super) fn log_driver(args: &args::Kept) -> &'static str {
     match args.log_driver.as_deref() {
         Some("none") => "none",
+        Some("journald") => "journald",
         Some("passthrough") => "passthrough",
         _ => "file",
     }
@@ -148,6 +153,10 @@ pub(super) fn begin(
 ) -> Result<Recorded> {
     let spec = spec(args, sandbox, plan)?;
     let store = store::store()?;
+    // Before another one goes for it.
+    if spec.log_driver == "journald" {
+        state::journal_is_there()?;
+    }
     replace(&args.kept, &store)?;
     let held = store.begin(spec, args.kept.name.as_deref(), id)?;
     if let Ok(entry) = store.find(held.id().as_str()) {

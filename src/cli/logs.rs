@@ -1,8 +1,9 @@
 //! `sbx logs`: what the program of a sandbox in the background has written.
 
+use super::log_source::Source;
 use super::{args, elapsed, output, store};
 use crate::error::{Error, Result};
-use crate::state::{Entry, Line, Reader, Status, Stream};
+use crate::state::{Entry, Line, Status, Stream};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io::Write;
@@ -20,8 +21,8 @@ pub(super) fn main(args: &args::Logs) -> Result<u8> {
         if let Some(why) = without(&entry) {
             return Err(Error::new(format!("{} has no log: {why}", entry.called())));
         }
-        let reader = entry.log()?;
-        all.push((entry, reader));
+        let source = Source::of(&entry)?;
+        all.push((entry, source));
     }
     let time = |text: &Option<String>| text.as_deref().map(elapsed::when).transpose();
     let (since, until) = (time(&args.since)?, time(&args.until)?);
@@ -37,14 +38,12 @@ pub(super) fn main(args: &args::Logs) -> Result<u8> {
             .map_err(|_| Error::new(format!("--tail {text}: it is no number of lines")).hint("a number, or `all`"))
     });
     let tail = tail.transpose()?;
-    for (number, (_, reader)) in all.iter_mut().enumerate() {
+    for (number, (entry, source)) in all.iter_mut().enumerate() {
         shown.whose = number;
         match tail {
-            None => {
-                reader.present(&mut |line| shown.line(line, &wanted));
-            }
+            None => source.present(entry, &mut |line| shown.line(line, &wanted))?,
             Some(most) => {
-                for line in last(reader, most, &wanted) {
+                for line in last(entry, source, most, &wanted)? {
                     if shown.line(&line, &wanted).is_break() {
                         break;
                     }
@@ -61,7 +60,7 @@ pub(super) fn main(args: &args::Logs) -> Result<u8> {
 
 /// Prints what comes until all of the sandboxes have ended.
 fn go_on(
-    all: &mut [(Entry, Reader)],
+    all: &mut [(Entry, Source)],
     shown: &mut Shown,
     wanted: &dyn Fn(&Line<'_>) -> bool,
     until: Option<u64>,
@@ -72,7 +71,7 @@ fn go_on(
         let over = until.is_some_and(|until| sys::realtime_nanoseconds() > until);
         shown.flush();
         let (mut any, mut goes_on) = (false, false);
-        for (number, ((entry, reader), looks)) in all.iter_mut().zip(&mut ended).enumerate() {
+        for (number, ((entry, source), looks)) in all.iter_mut().zip(&mut ended).enumerate() {
             // Between two runs nobody holds the lock for a moment.
             let most = if matches!(entry.spec.restart.as_str(), "" | "no") { 1 } else { 2 };
             if *looks == most {
@@ -83,14 +82,14 @@ fn go_on(
             shown.whose = number;
             // Nothing that is wanted comes behind what came when all was over.
             let mut past = false;
-            let came = reader.next(&mut |line| {
+            let came = source.next(&mut |line| {
                 past |= over && Line::read(line).is_some_and(|line| until.is_some_and(|until| line.time > until));
                 shown.line(line, wanted)
-            });
-            if reader.has_gap() {
+            })?;
+            if source.has_gap() {
                 shown.gap(entry.called());
             }
-            *looks = match (past || over && !came, ends && !came) {
+            *looks = match (past || over && !came, ends && !came && source.is_over(entry)) {
                 (true, _) => most,
                 (_, true) => *looks + 1,
                 _ => 0,
@@ -119,11 +118,16 @@ fn without(entry: &Entry) -> Option<&'static str> {
 }
 
 /// The last lines of what there is. The pieces of a line count as one, whatever came from the other stream in between.
-fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) -> VecDeque<Vec<u8>> {
+fn last(
+    entry: &Entry,
+    source: &mut Source,
+    most: usize,
+    wanted: &dyn Fn(&Line<'_>) -> bool,
+) -> Result<VecDeque<Vec<u8>>> {
     let (mut kept, mut lines) = (VecDeque::new(), 0);
     // The number of the line of each stream that has not ended.
     let mut open: [Option<usize>; 2] = [None, None];
-    reader.present(&mut |text| {
+    source.present(entry, &mut |text| {
         let Some(line) = Line::read(text).filter(|line| wanted(line)) else { return ControlFlow::Continue(()) };
         let open = &mut open[usize::from(line.stream == Stream::Err)];
         let number = open.unwrap_or_else(|| {
@@ -136,8 +140,8 @@ fn last(reader: &mut Reader, most: usize, wanted: &dyn Fn(&Line<'_>) -> bool) ->
             kept.pop_front();
         }
         ControlFlow::Continue(())
-    });
-    kept.into_iter().filter(|(number, _)| number + most > lines).map(|(_, text)| text).collect()
+    })?;
+    Ok(kept.into_iter().filter(|(number, _)| number + most > lines).map(|(_, text)| text).collect())
 }
 
 /// What is printed.

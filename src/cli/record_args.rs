@@ -18,8 +18,8 @@ pub struct Kept {
     /// Remove a sandbox that has the name; one that runs is ended first
     #[arg(long, requires = "name")]
     pub replace: bool,
-    /// What becomes of the output of a program in the background: file (`sbx logs` shows it), none, or passthrough
-    #[arg(long, value_name = "DRIVER", value_parser = ["file", "k8s-file", "json-file", "none", "passthrough"])]
+    /// What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough
+    #[arg(long, value_name = "DRIVER", value_parser = ["file", "k8s-file", "json-file", "journald", "none", "passthrough"])]
     pub log_driver: Option<String>,
     /// Size of each of the two files of the log: max-size=10M
     #[arg(long, value_name = "max-size=SIZE", value_hint = ValueHint::Other)]

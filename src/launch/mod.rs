@@ -39,6 +39,7 @@ mod portal_caller;
 mod ports;
 mod prepare;
 mod prepared;
+mod printed;
 mod process;
 mod questions;
 mod recorded;
@@ -69,6 +70,7 @@ pub use front::{Front, Inside, Keys, Left, USUAL as USUAL_KEYS, size_of_terminal
 pub use network_log::NetworkLog;
 pub use outcome::Outcome;
 pub use own_file::OwnFile;
+pub use printed::Printed;
 pub use recorded::{Recorded, Report, Waiting};
 pub use rules::try_packet_filter;
 pub use running::Running;

@@ -23,11 +23,14 @@ pub enum Report {
     Failed(u8, String),
 }
 
-/// How much of the program's output is written at once, in bytes: what a pipe holds.
-const PIECE: usize = 1 << 16;
+/// How much of the program's output is read at once, in bytes, where nobody keeps it: what a pipe holds.
+const PORTION: usize = 1 << 16;
 
-/// How many such pieces are written after the program has ended: pipes hold a MiB at most (fcntl(2), F_SETPIPE_SZ).
-const MOST_PIECES: usize = 64;
+/// How much is read after the program has ended, in bytes: each pipe holds a MiB at most (fcntl(2), F_SETPIPE_SZ).
+const MOST: usize = 4 << 20;
+
+/// How long who keeps the output may take for what is left once the program has ended.
+const LATE: Duration = Duration::from_secs(2);
 
 /// How long to wait for the command to read.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -168,8 +171,9 @@ impl Recorded {
 
     /// Writes some of the program's output to the log, and shows it to those who are attached. Gives whether there was any.
     pub(super) fn output(&mut self) -> bool {
+        let portion = self.portion();
         let Some(outputs) = &self.outputs else { return false };
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; portion];
         let mut any = false;
         for (output, stream) in outputs.iter().zip([Stream::Out, Stream::Err]) {
             if let Ok(count @ 1..) = sys::read(output.as_fd(), &mut buffer) {
@@ -184,12 +188,22 @@ impl Recorded {
         any
     }
 
+    fn portion(&mut self) -> usize {
+        self.held.log().map_or(PORTION, |output| output.portion())
+    }
+
     /// Writes all output that there is.
     pub fn drain(&mut self) {
+        let late = Instant::now() + LATE;
         // What is read is no more than two pipes hold: the program has ended.
-        for _ in 0..MOST_PIECES {
+        for _ in 0..MOST / self.portion() {
             if !self.output() {
                 break;
+            }
+            if Instant::now() > late
+                && let Some(output) = self.held.log()
+            {
+                output.hurry();
             }
         }
     }
@@ -197,6 +211,9 @@ impl Recorded {
     /// Gives those who are attached all that is left for them.
     pub fn finish(&mut self) {
         self.attached.finish();
+        if let (Some(_), Some(output)) = (&self.outputs, self.held.log()) {
+            output.end();
+        }
     }
 
     /// Writes a text of sbx's own to the log. Gives whether there is one.
@@ -283,7 +300,12 @@ impl Recorded {
     fn end(&mut self, status: i32, cause: Cause, error: String) {
         self.ended = true;
         // The longest that a record takes.
-        let error: String = error.chars().take(1000).collect();
+        let error: String = error.chars().take(800).collect();
+        let error = match self.held.log().and_then(|output| output.lost()) {
+            Some(lost) if error.is_empty() => lost,
+            Some(lost) => format!("{error}; {lost}"),
+            None => error,
+        };
         let how = Begun {
             finished: Some(sys::realtime_nanoseconds()),
             status,

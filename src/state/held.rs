@@ -1,10 +1,11 @@
 //! The lock of a monitor, and what the monitor writes.
 
 use super::event::{Happened, Journal};
+use super::output::Output;
 use super::place::{c, directory, failed, file, full};
 use super::record::{Begun, Live, Spec};
 use super::request::SOCKET;
-use super::{Id, Log, slot};
+use super::{Id, slot};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -34,7 +35,7 @@ pub struct Held {
     /// The file that says how it ended.
     exit: OwnedFd,
     begun: Begun,
-    log: Option<Log>,
+    log: Option<Output>,
     /// Where what happens to it is told, and the profile and labels that are told with it.
     told: Option<(Journal, Spec)>,
 }
@@ -52,7 +53,7 @@ impl Held {
         above: OwnedFd,
         exit: OwnedFd,
         begun: Begun,
-        log: Option<Log>,
+        log: Option<Output>,
     ) -> Result<Held> {
         let path = runtime.join(id.as_str());
         let end = Instant::now() + MOMENT;
@@ -115,8 +116,8 @@ impl Held {
             .into_iter()
     }
 
-    /// The log of what the program writes, if it has one.
-    pub fn log(&mut self) -> Option<&mut Log> {
+    /// Where what the program writes is kept, if it is.
+    pub fn log(&mut self) -> Option<&mut Output> {
         self.log.as_mut()
     }
 

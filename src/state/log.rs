@@ -195,6 +195,14 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// A line as it is written, without its line feed. The time is that since 1970.
+    pub(super) fn written(time: Duration, stream: Stream, text: &[u8], ends: bool) -> Vec<u8> {
+        let mut line = Vec::with_capacity(text.len() + 64);
+        piece(&mut line, time, stream, text, ends);
+        line.pop();
+        line
+    }
+
     /// Reads one line, without its line feed; none if it is none.
     pub fn read(line: &[u8]) -> Option<Line<'_>> {
         let mut parts = line.splitn(4, |byte| *byte == b' ');

@@ -65,7 +65,7 @@ pub struct Spec {
     pub remove: bool,
     /// It runs in the background.
     pub detached: bool,
-    /// What becomes of what the program writes: file, none or passthrough.
+    /// What becomes of what the program writes: file, journald, none or passthrough.
     pub log_driver: String,
     /// How large each of the two files of a log may become, in bytes.
     pub log_size: u64,

@@ -3,11 +3,14 @@
 use super::entry::{EXIT, Entry, SPEC, boot_id, read_spec};
 use super::event::Journal;
 use super::held::Held;
+use super::journald::Journald;
+use super::log::Log;
 use super::name::{NAMES, check_name, names_of, random_name};
+use super::output::Output;
 use super::place::{c, directory, failed, file, full, open};
 use super::record::{Begun, Spec, VERSION};
 use super::slot;
-use super::{Id, Log, Places};
+use super::{Id, Places};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use crate::union::remove;
@@ -78,7 +81,7 @@ impl Store {
             let _ = remove(store.as_fd(), &new);
             let _ = remove(store.as_fd(), &c(id.as_str()));
         }
-        made
+        made.map(|held| held.map(|held| called(held, store.as_fd())))
     }
 
     fn fill(
@@ -120,8 +123,9 @@ impl Store {
             "file" => {
                 let dir = sys::open_again(dir.as_fd(), libc::O_RDONLY | libc::O_DIRECTORY);
                 let log = dir.and_then(|dir| Log::open(dir, spec.log_size));
-                Some(log.map_err(|errno| full("make", &path.join("log"), errno))?)
+                Some(Output::Log(log.map_err(|errno| full("make", &path.join("log"), errno))?))
             }
+            "journald" => Some(Output::Journal(Journald::new(id))),
             _ => None,
         };
         let begun = Begun { started: sys::realtime_nanoseconds(), boot: boot_id(), ..Begun::default() };
@@ -156,7 +160,7 @@ impl Store {
             };
             replace().map_err(|errno| full("write", &path.join(SPEC), errno))?;
         }
-        self.hold(id, &dir, exit, &spec)
+        Ok(called(self.hold(id, &dir, exit, &spec)?, store.as_fd()))
     }
 
     /// Opens a directory, and makes it if it is not there.
@@ -366,6 +370,15 @@ impl Store {
             }
         }
     }
+}
+
+/// Has what the program writes kept under the name that the sandbox has.
+fn called(mut held: Held, store: BorrowedFd<'_>) -> Held {
+    let name = names_of(store).remove(held.id());
+    if let Some(output) = held.log() {
+        output.name(name);
+    }
+    held
 }
 
 /// Whether nobody fills a record that is not complete yet.

@@ -71,6 +71,20 @@ pub(in crate::launch) fn ask(program: &Path, question: &str) -> sys::Result<Owne
     })
 }
 
+/// Starts a program of the host with these arguments, which writes to a pipe. It ends with this process. Gives its process id, which is its own until
+/// it is waited for.
+pub(in crate::launch) fn print(program: &Path, words: &[String], output: OwnedFd) -> sys::Result<i32> {
+    let mut command = command(program);
+    command.args(words).stdout(Stdio::from(output));
+    let caller = sys::pid();
+    sys::fork(|| {
+        if sys::set_parent_death_signal(libc::SIGKILL).is_ok() && sys::parent_pid() == caller {
+            let _ = command.exec();
+        }
+        127
+    })
+}
+
 /// Runs programs of the host with these arguments, all at once, to their ends. The errors are what they wrote to stderr, or
 /// the exit status of one that wrote nothing.
 pub(in crate::launch) fn complete(runs: &[(&Path, Vec<String>)]) -> Vec<Result<(), String>> {

@@ -8,5 +8,5 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-pub(super) use command::{ask, become_own, complete};
+pub(super) use command::{ask, become_own, complete, print};
 pub(super) use helper::{Helper, given, namespaces};
