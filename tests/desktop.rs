@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::bus::bus;
 use common::compositor::{Context, compositor};
 use common::network::programs;
 use common::process::{Daemon, children, name, signal};
@@ -12,17 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A session bus, and a name on it that answers Introspect.
-fn bus() -> (Daemon, String) {
-    let mut daemon = Command::new("dbus-daemon");
-    let daemon =
-        daemon.args(["--session", "--nofork", "--print-address=1"]).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = daemon.spawn().unwrap();
-    let mut address = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
-    (Daemon(child), address.trim().to_owned())
-}
-
+/// A name on a session bus that answers Introspect.
 fn owner(address: &str, name: &str) -> Daemon {
     let code = "import dbus, dbus.service, sys, time\n\
                 name = dbus.service.BusName(sys.argv[1], dbus.SessionBus())\n\
@@ -49,7 +40,7 @@ fn on_bus(place: &Place, address: &str, flags: &[&str], script: &str) -> Ran {
 fn a_filtered_bus_has_the_names_of_the_profile_and_no_others() {
     need!(userns(), tools(&["dbus-daemon", "dbus-send", "xdg-dbus-proxy"]));
     let place = Place::new();
-    let (_daemon, address) = bus();
+    let (_daemon, address) = bus(&[]);
     let _open = owner(&address, "org.example.Open");
     let _shut = owner(&address, "org.example.Shut");
     let flags = ["--set", "dbus.session.policy=filter", "--set", "dbus.session.talk=[\"org.example.Open\"]"];
@@ -113,7 +104,7 @@ GLib.MainLoop().run()
 fn what_portals_are_told_goes_with_sbx_however_that_dies() {
     need!(userns(), tools(&["dbus-daemon", "xdg-dbus-proxy"]));
     let place = Place::new();
-    let (_daemon, address) = bus();
+    let (_daemon, address) = bus(&[]);
     let run = place.dir.path().join("run");
     std::fs::create_dir(&run).unwrap();
     let mut command = place.command();
@@ -133,7 +124,7 @@ fn what_portals_are_told_goes_with_sbx_however_that_dies() {
 fn portals_see_a_caller_in_a_sandbox_and_not_a_program_of_the_host() {
     need!(userns(), tools(&["dbus-daemon", "dbus-send", "xdg-dbus-proxy"]));
     let place = Place::new();
-    let (_daemon, address) = bus();
+    let (_daemon, address) = bus(&[]);
     let _portal = portal(&address, &place.dir.path().join("run"));
     let call = "dbus-send --session --print-reply=literal --dest=org.freedesktop.portal.Desktop \
                 /org/freedesktop/portal/desktop org.freedesktop.portal.Settings.Read";
@@ -162,7 +153,7 @@ fn portals_see_a_caller_in_a_sandbox_and_not_a_program_of_the_host() {
 fn without_a_policy_there_is_no_bus() {
     need!(userns(), tools(&["dbus-daemon", "dbus-send"]));
     let place = Place::new();
-    let (_daemon, address) = bus();
+    let (_daemon, address) = bus(&[]);
     let out = on_bus(&place, &address, &[], &format!("echo [$DBUS_SESSION_BUS_ADDRESS]; {NAMES}"));
     assert!(out.out.starts_with("[]\n") && out.status != Some(0), "{out:?}");
 }
@@ -171,7 +162,7 @@ fn without_a_policy_there_is_no_bus() {
 fn the_whole_bus_is_there_where_the_profile_says_so() {
     need!(userns(), tools(&["dbus-daemon", "dbus-send"]));
     let place = Place::new();
-    let (_daemon, address) = bus();
+    let (_daemon, address) = bus(&[]);
     let _name = owner(&address, "org.example.Open");
     let out = on_bus(&place, &address, &["--set", "dbus.session.policy=host"], NAMES).ok();
     assert!(out.contains("org.example.Open"), "{out}");
@@ -182,7 +173,7 @@ fn a_bus_that_is_not_there_or_goes_away_is_said() {
     need!(userns(), tools(&["dbus-daemon", "xdg-dbus-proxy"]));
     let place = Place::new();
     let filter = ["--set", "dbus.session.policy=filter"];
-    let (daemon, address) = bus();
+    let (daemon, address) = bus(&[]);
     let mut command = place.command();
     command.env("DBUS_SESSION_BUS_ADDRESS", &address).args(filter).args([
         "--",
@@ -213,7 +204,7 @@ fn a_bus_that_is_not_there_or_goes_away_is_said() {
 #[test]
 fn a_proxy_that_fails_is_an_error() {
     need!(userns(), tools(&["dbus-daemon", "unshare"]));
-    let (_daemon, address) = bus();
+    let (_daemon, address) = bus(&[]);
     let place = Place::new();
     let host =
         Host::new(&place, "mount --bind /bin/false usr/bin/xdg-dbus-proxy").env("DBUS_SESSION_BUS_ADDRESS", &address);

@@ -175,16 +175,7 @@ fn helpers_are_roots_whatever_path_says() {
     }
     symlink(&bin, place.dir.path().join("link")).unwrap();
     let bus = place.dir.path().join("bus");
-    let daemon = std::process::Command::new("dbus-daemon")
-        .arg("--session")
-        .arg("--nofork")
-        .arg("--nopidfile")
-        .arg(format!("--address=unix:path={}", bus.display()))
-        .spawn()
-        .unwrap();
-    let _daemon = common::process::Daemon(daemon);
-    // Its socket is there before anybody listens.
-    assert!(common::until(|| std::os::unix::net::UnixStream::connect(&bus).is_ok()));
+    let _daemon = common::bus::bus(&[&format!("--address=unix:path={}", bus.display())]);
     for path in [bin.clone(), place.dir.path().join("link")] {
         for flags in [&["--user", "range"][..], &["--set", "dbus.session.policy=filter"]] {
             let mut command = place.command();

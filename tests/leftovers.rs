@@ -3,7 +3,7 @@
 mod common;
 
 use common::left::{Random, nothing_new, traces};
-use common::process::{Daemon, Mark, children, signal, with_line};
+use common::process::{Mark, children, signal, with_line};
 use common::{Place, sbx, tools, until, until_within, userns};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -18,15 +18,8 @@ fn five_hundred_starts_killed_at_random_leave_nothing() {
     let place = Place::new();
     let mark = Mark::new();
     let has_bus = available!(tools(&["dbus-daemon", "xdg-dbus-proxy"]));
-    let mut daemon = None;
-    let mut address = String::new();
-    if has_bus {
-        let mut command = Command::new("dbus-daemon");
-        let mut child =
-            command.args(["--session", "--nofork", "--print-address=1"]).stdout(Stdio::piped()).spawn().unwrap();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        daemon = Some(Daemon(child));
-    }
+    let (daemon, address) = has_bus.then(|| common::bus::bus(&[])).unzip();
+    let address: String = address.unwrap_or_default();
     let before = traces(place.dir.path());
     let mut random = Random(0x5eed_1234_abcd);
     let mut killed = [0; 4];
@@ -35,7 +28,7 @@ fn five_hundred_starts_killed_at_random_leave_nothing() {
         let mut command = place.command();
         command.stdout(Stdio::null()).stderr(Stdio::null());
         if with_bus {
-            command.env("DBUS_SESSION_BUS_ADDRESS", address.trim());
+            command.env("DBUS_SESSION_BUS_ADDRESS", address.as_str());
             command.args(["--set", "dbus.session.policy=filter"]);
         }
         // A daemon that left its parent and ignores what can be ignored.
@@ -55,7 +48,7 @@ fn five_hundred_starts_killed_at_random_leave_nothing() {
     }
     let place_word = place.dir.path().to_str().unwrap();
     let proxies = || -> Vec<_> {
-        with_line("xdg-dbus-proxy").into_iter().filter(|(_, line)| line.contains(address.trim())).collect()
+        with_line("xdg-dbus-proxy").into_iter().filter(|(_, line)| line.contains(address.as_str())).collect()
     };
     mark.gone(&format!("killed {killed:?}"));
     until(|| with_line(place_word).is_empty() && (!has_bus || proxies().is_empty()));

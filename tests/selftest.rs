@@ -4,10 +4,8 @@ mod common;
 
 use common::agent::{Agent, GpgAgent};
 use common::audio::Audio;
-use common::process::Daemon;
 use common::{Place, fuse, landlock, no_session, not_root, ran, sbx, tools, tun, until, userns};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -203,12 +201,7 @@ fn the_desktops_sockets_are_found_and_told_apart() {
     let (_alone, place) = (alone(), Place::new());
     let run = place.dir.path().join("run");
     std::fs::create_dir(&run).unwrap();
-    let mut command = std::process::Command::new("dbus-daemon");
-    command.args(["--session", "--nofork", "--print-address=1"]).stdout(std::process::Stdio::piped());
-    command.arg(format!("--address=unix:path={}/bus", run.display()));
-    let mut daemon = Daemon(command.spawn().unwrap());
-    let mut address = String::new();
-    BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let (_daemon, _) = common::bus::bus(&[&format!("--address=unix:path={}/bus", run.display())]);
     let powers = &["wl_compositor", "zwp_virtual_keyboard_manager_v1"];
     let _wayland = common::compositor::compositor(&run.join("wayland-0"), powers);
     let _agent = UnixListener::bind(run.join("agent")).unwrap();

@@ -40,7 +40,7 @@ fn servers() -> [(&'static str, Start); 2] {
 }
 
 const PULSE: [&str; 3] = ["pulseaudio", "pactl", "pacat"];
-const PIPEWIRE: [&str; 5] = ["pipewire", "pipewire-pulse", "wireplumber", "dbus-run-session", "pw-cli"];
+const PIPEWIRE: [&str; 5] = ["pipewire", "pipewire-pulse", "wireplumber", "dbus-daemon", "pw-cli"];
 
 #[test]
 fn a_program_plays_on_every_server_and_can_do_nothing_else_there() {

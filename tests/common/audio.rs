@@ -1,5 +1,6 @@
 //! Sound servers, in runtime directories of their own and without sound cards.
 
+use super::bus::bus;
 use super::process::Daemon;
 use super::{Place, Ran, ran, until};
 use std::os::unix::net::UnixStream;
@@ -41,8 +42,12 @@ impl Audio {
         // Its socket is there before anybody listens, and pipewire-pulse ends if it is refused then.
         let socket = audio.runtime.join("pipewire-0");
         assert!(until(|| UnixStream::connect(&socket).is_ok()));
-        // WirePlumber wants a session bus.
-        audio.start("dbus-run-session", &["--", "wireplumber"]);
+        // WirePlumber wants a session bus. One of dbus-run-session's would stay when that is killed.
+        let (daemon, address) = bus(&[]);
+        audio.daemons.push(daemon);
+        let mut wireplumber = audio.command("wireplumber", &[]);
+        wireplumber.env("DBUS_SESSION_BUS_ADDRESS", address).stdout(Stdio::null()).stderr(Stdio::null());
+        audio.daemons.push(Daemon(wireplumber.spawn().unwrap()));
         audio.start("pipewire-pulse", &[]);
         // On a busy machine it may end before it serves.
         for _ in 0..5 {

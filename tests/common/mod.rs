@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod audio;
+pub mod bus;
 pub mod bwrap;
 pub mod compositor;
 mod host;
