@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= memory-swap= memory-reservation= cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= memory-swap= memory-reservation= cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
 end
 
 function __fish_sbx_needs_command
@@ -78,10 +78,12 @@ complete -c sbx -n "__fish_sbx_needs_command" -l device-read-bps -d 'Bytes a sec
 complete -c sbx -n "__fish_sbx_needs_command" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l device-write-iops -d 'Writes to a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cidfile -d 'Write the id of the sandbox, which has a record then, to a new file or a file descriptor once the program runs' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
@@ -102,7 +104,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l read-only -d 'Show the root dir
 complete -c sbx -n "__fish_sbx_needs_command" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_needs_command" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_needs_command" -l init -d 'Accepted: sbx has an init'
-complete -c sbx -n "__fish_sbx_needs_command" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
+complete -c sbx -n "__fish_sbx_needs_command" -s P -l publish-all -d 'Publish each port that --expose names at any free port of the host\'s loopback'
 complete -c sbx -n "__fish_sbx_needs_command" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_needs_command" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_needs_command" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
@@ -201,10 +203,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-bps -d 'Byte
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-iops -d 'Writes to a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cidfile -d 'Write the id of the sandbox, which has a record then, to a new file or a file descriptor once the program runs' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
@@ -225,7 +229,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l read-only -d 'Show the r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l init -d 'Accepted: sbx has an init'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s P -l publish-all -d 'Publish each port that --expose names at any free port of the host\'s loopback'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
@@ -285,10 +289,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-bps -d 'Byt
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-iops -d 'Writes to a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network-log -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cidfile -d 'Write the id of the sandbox, which has a record then, to a new file or a file descriptor once the program runs' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
@@ -309,7 +315,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l read-only -d 'Show the 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l init -d 'Accepted: sbx has an init'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s P -l publish-all -d 'Publish each port that --expose names at any free port of the host\'s loopback'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l verbose -d 'Print every mount, variable and mechanism, and not only what they come to'
@@ -389,6 +395,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-bps -d 
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-iops -d 'Writes to a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
@@ -397,7 +404,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l read-only -d 'Show 
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l init -d 'Accepted: sbx has an init'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s P -l publish-all -d 'Publish each port that --expose names at any free port of the host\'s loopback'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l verbose -d 'For each line that held, say how that was seen'
@@ -505,10 +512,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-bps -d 'B
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-iops -d 'Writes to a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cidfile -d 'Write the id of the sandbox, which has a record then, to a new file or a file descriptor once the program runs' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-driver -d 'What becomes of the output of a program in the background: file or journald (`sbx logs` shows it), none, or passthrough' -r -f -a "file\t''
 k8s-file\t''
 json-file\t''
@@ -529,7 +538,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l read-only -d 'Show th
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s t -l terminal -d 'A terminal of the program\'s own, as --tty pty'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s i -l interactive -d 'Accepted: the program has the caller\'s standard input'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l init -d 'Accepted: sbx has an init'
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s P -l publish-all -d 'Refused: nothing says which ports a program listens at'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s P -l publish-all -d 'Publish each port that --expose names at any free port of the host\'s loopback'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s q -l quiet -d 'Print no notes, e.g. about optional parts that are missing'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
@@ -539,17 +548,20 @@ complete -c sbx -n "__fish_sbx_using_subcommand start" -s f -l filter -d 'Start 
 complete -c sbx -n "__fish_sbx_using_subcommand start" -l detach-keys -d 'Keys that leave the program to go on (default: those of `sbx run --detach-keys`, or ctrl-p,ctrl-q); an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand start" -l sig-proxy -d 'Whether signals for this command are sent to a program without a terminal' -r -f -a "true\t''
 false\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand start" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -l all -d 'Start all that do not run'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s a -l attach -d 'Attach to the program: show what it writes, wait for its end, and exit with its status'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s i -l interactive -d 'Attach, and pass standard input on'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s f -l filter -d 'Those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s a -l all -d 'All, those that do not run, too'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -l running -d 'All that run'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -l detach-keys -d 'Keys that leave a program with a terminal to go on; an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s w -l workdir -d 'Directory to start in: the path inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s u -l user -d 'Ids of the program: those of the sandbox\'s program, by number or name; others are refused' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand exec" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s i -l interactive -d 'Pass standard input on'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s t -l tty -d 'Give the program a terminal of its own'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s d -l detach -d 'Return once the program has started; what it writes is dropped'
@@ -557,28 +569,35 @@ complete -c sbx -n "__fish_sbx_using_subcommand exec" -l privileged -d 'Refused:
 complete -c sbx -n "__fish_sbx_using_subcommand attach" -l detach-keys -d 'Keys that leave the program to go on (default: those of `sbx run --detach-keys`, or ctrl-p,ctrl-q); an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand attach" -l sig-proxy -d 'Whether signals for this command are sent to a program without a terminal' -r -f -a "true\t''
 false\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand attach" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand attach" -l no-stdin -d 'Pass no standard input on'
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s n -l tail -d 'Print the last N lines' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -l since -d 'Print what was written since then: 10m, 2026-11-29T12:00:00Z, or seconds since 1970' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -l until -d 'Print what was written until then' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s f -l follow -d 'Go on with what the program writes, until it has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s t -l timestamps -d 'Print the time of each line'
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'Print by a template, such as \'{{.State.Pid}}\'' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s f -l filter -d 'Stop those that meet a condition, as with `sbx ps`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s a -l all -d 'Stop all that run'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s i -l ignore -d 'Ignore names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -l until-boot -d 'Have the next boot start what --restart unless-stopped says, as if nobody had stopped it'
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s s -l signal -d 'Signal to send, by name or number' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand kill" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s a -l all -d 'Send it to all that run'
 complete -c sbx -n "__fish_sbx_using_subcommand wait" -l condition -d 'Wait until they are created, running, paused, or exited (the default; stopped is the same); several are alternatives' -r -f -a "created\t''
 running\t''
 paused\t''
 exited\t''
 stopped\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand wait" -l ignore -d 'Print -1 for names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s t -l time -d 'Seconds until one that runs is ended by SIGKILL' -r
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s f -l force -d 'End those that run first; ignore names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'Remove all'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s i -l ignore -d 'Ignore names that there is no sandbox of'
@@ -603,13 +622,17 @@ complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcom
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "systemd" -d 'Print a unit of the user\'s systemd manager that starts and stops a sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sbx -n "__fish_sbx_using_subcommand pause" -s f -l filter -d 'Those that meet a condition, as with `sbx ps`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand pause" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand pause" -s a -l all -d 'All of them'
 complete -c sbx -n "__fish_sbx_using_subcommand unpause" -s f -l filter -d 'Those that meet a condition, as with `sbx ps`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand unpause" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand unpause" -s a -l all -d 'All of them'
+complete -c sbx -n "__fish_sbx_using_subcommand top" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand top" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand cp" -s a -l archive -d 'Accepted: what is copied belongs to whoever may make it there, the program inside and the caller outside'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -s i -l interval -d 'Seconds between two tables' -r
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l format -d 'Print by a template, such as \'{{.Name}} {{.MemUsage}}\', or json' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand stats" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -s a -l all -d 'Print those that do not run, too'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-stream -d 'Print once, and end'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-reset -d 'Do not clear the terminal between two tables'
@@ -629,6 +652,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-write-bps -d '
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l set -d 'Set any limit, e.g. --set limits.memory_high=1G' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand port" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand port" -s a -l all -d 'Print the ports of all that run'
 complete -c sbx -n "__fish_sbx_using_subcommand port" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand events" -l since -d 'Print what has happened since then, too: 10m, 2026-11-29T12:00:00Z, or seconds since 1970' -r -f

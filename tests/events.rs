@@ -3,7 +3,7 @@
 mod common;
 
 use common::records::Records;
-use common::{cgroup, tools, until, userns};
+use common::{cgroup, limits, tools, until, userns};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -77,6 +77,17 @@ fn a_run_in_the_foreground_is_told_of_only_if_it_has_a_record() {
     assert_eq!(records.run(&["run", "-d", "--name", "y", "no-such-program"]).status, Some(127));
     // Its record is removed once that is said.
     assert!(until(|| all(&records, &["--filter", "container=y"]) == ["create y", "remove y"]));
+}
+
+#[test]
+fn a_program_that_is_ended_since_its_memory_is_full_is_told_of_as_podman_does() {
+    need!(userns(), limits());
+    let records = Records::new();
+    // It keeps all that it has read of a line.
+    records.start(&["--name", "x", "--memory", "32M", "--set", "limits.swap_max=0"], "exec tail /dev/zero");
+    assert_eq!(records.run(&["wait", "x"]).ok(), "137\n");
+    assert_eq!(all(&records, &[]), ["create x", "start x", "oom x", "died x"]);
+    assert_eq!(records.run(&["inspect", "--format", "{{.State.OOMKilled}}", "x"]).ok(), "true\n");
 }
 
 #[test]

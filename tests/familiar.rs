@@ -146,6 +146,8 @@ fn what_sbx_does_not_do_is_refused_with_a_sentence() {
     for (flags, why) in [
         (vec!["--privileged"], "--privileged: sbx gives no program the rights"),
         (vec!["-P"], "--publish-all: nothing says which ports the program listens at"),
+        (vec!["--expose", "8080:80"], "--expose 8080:80: it is no port"),
+        (vec!["--expose", "80/sctp"], "--expose 80/sctp: it is no port"),
         (vec!["-v", "data:/x"], "sbx has no volumes of its own"),
         (vec!["--network", "mynet"], "there is no network `mynet`"),
         (vec!["--network", "container:gone"], "there is no sandbox"),

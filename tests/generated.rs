@@ -554,7 +554,11 @@ lets it, is in no count of sbx's: the journal says "Suppressed N messages". Such
 .BR \-\-name ,
 has a record, which stays until it is removed; with
 .B \-\-rm
-it goes when the program has ended. Names are unique, and random where none is given; in place of one, an id, or any beginning of an id that no other has, says which sandbox is
+it goes when the program has ended. With
+.B \-\-cidfile
+its id is written to a new file once the program runs; a file that is there already, or that the program could change, is refused, and none is left of a sandbox that does not start. Names are unique, and random where none is given;
+.B \-l
+stands for the one that was made last; in place of a name, an id, or any beginning of an id that no other has, says which sandbox is
 meant.
 .PP
 .BR "sbx ps" ,

@@ -198,7 +198,15 @@ fn port_prints_where_servers_are_reached_also_at_a_port_that_the_host_chose() {
     let json: serde_json::Value = serde_json::from_str(&records.run(&["port", "--json", "x", "80"]).ok()).unwrap();
     assert_eq!(json[0]["HostPort"].to_string(), at);
     assert!(records.run(&["port", "--all"]).ok().contains("\t80/tcp -> "));
-    records.run(&["stop", "-t", "0", "x"]).ok();
+    // Each that is exposed has one, too, but for what has one already.
+    let exposed = ["--expose", "80-81", "--expose", "53/udp", "--expose", "80"];
+    let flags = [&["--name", "y", "--net", "private", "-P", "-p", "127.0.0.1:0:81"][..], &exposed].concat();
+    records.start(&flags, "sleep 1000");
+    let all = records.run(&["port", "y"]).ok();
+    let mut inside: Vec<_> = all.lines().filter_map(|line| line.split(" -> 127.0.0.1:").next()).collect();
+    inside.sort_unstable();
+    assert_eq!(inside, ["53/udp", "80/tcp", "81/tcp"], "{all}");
+    records.run(&["stop", "-t", "0", "x", "y"]).ok();
     let err = records.run(&["port", "x"]).failed(125);
     assert!(err.contains("x is exited, and ports are published only while it runs"), "{err}");
     assert_eq!(records.run(&["port", "--all"]).ok(), "");

@@ -199,7 +199,7 @@ fn leave(args: &args::Run, tells: &OwnedFd, joining: Option<&Joining>) -> sys::R
         // This process keeps the write ends open as well: notes of its own are logged, and the end is not told by them.
         _ => Some([piped(outputs[0])?, piped(outputs[1])?]),
     };
-    let written = args.receipt.iter().chain(&args.network_log);
+    let written = args.receipt.iter().chain(&args.network_log).chain(&args.kept.cidfile);
     let written = written.filter_map(|given| given.to_str()?.parse::<i32>().ok());
     let mut keep = vec![0, 1, 2, tells.as_raw_fd()];
     keep.extend(read.iter().flatten().map(AsRawFd::as_raw_fd));

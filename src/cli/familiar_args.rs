@@ -88,8 +88,11 @@ pub struct Familiar {
     /// Writes to a disk a second
     #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
     pub device_write_iops: Vec<String>,
-    /// Refused: nothing says which ports a program listens at
-    #[arg(short = 'P', long, hide = true)]
+    /// Ports that the program listens at, which --publish-all publishes
+    #[arg(long, value_name = "PORT[-PORT][/tcp|udp]", value_hint = ValueHint::Other)]
+    pub expose: Vec<String>,
+    /// Publish each port that --expose names at any free port of the host's loopback
+    #[arg(short = 'P', long)]
     pub publish_all: bool,
     /// Refused: sbx gives no program such rights
     #[arg(long, hide = true)]

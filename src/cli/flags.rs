@@ -142,15 +142,18 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         return Err(Error::new(format!("--publish (-p) names ports, as 8080:80, and {} is none", printable(&value)))
             .hint(format!("to name a profile, write --profile {}", printable(&value))));
     }
+    let exposed = familiar::published(args)?;
+    let publish: Vec<_> = args.publish.iter().chain(&exposed).cloned().collect();
     for (flag, key, values) in [
         ("device", "devices.allow", &args.device),
-        ("publish", "network.publish", &args.publish),
+        ("publish", "network.publish", &publish),
         ("forward", "network.forward", &args.forward),
         ("network-alias", "network.aliases", &args.familiar.network_alias),
     ] {
         if !values.is_empty() {
             let at = args.order.of(flag, values.len());
             let values: Vec<_> = values.iter().map(|value| Ok(quote(utf8(value, key)?))).collect::<Result<_>>()?;
+            let flag = if flag == "publish" && args.publish.is_empty() { "publish-all" } else { flag };
             flags.line(at, format!("--{flag}"), key, format!("[{}]", values.join(", ")));
         }
     }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 const PATIENCE: u64 = 60;
 
 /// The flags that a unit says itself.
-const OF_THE_UNIT: [&str; 5] = ["detach", "name", "replace", "restart", "rm"];
+const OF_THE_UNIT: [&str; 6] = ["cidfile", "detach", "name", "replace", "restart", "rm"];
 
 pub(super) fn systemd(args: &args::Systemd) -> Result<u8> {
     let store = store::store()?;

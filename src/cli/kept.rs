@@ -1,8 +1,9 @@
 //! The record of a run that can be named (`--name`, `--detach`).
 
-use super::{args, familiar, happened, remove, store};
+use super::layers::Caller;
+use super::{args, familiar, happened, receipt, remove, store};
 use crate::error::{Error, Result};
-use crate::launch::{Keys, Recorded};
+use crate::launch::{CIDFILE, IdFile, Keys, Recorded};
 use crate::plan::Plan;
 use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
@@ -16,7 +17,7 @@ const STOP_TIMEOUT: u64 = 10;
 
 /// Whether a run has a record.
 pub(super) fn is_wanted(args: &args::Kept) -> bool {
-    args.detach || args.name.is_some()
+    args.detach || args.name.is_some() || args.cidfile.is_some()
 }
 
 /// Checks what the flags say, before anything is planned.
@@ -141,6 +142,12 @@ pub(super) fn spec(args: &args::Run, sandbox: &Sandbox, plan: &Plan) -> Result<S
         detach_keys: kept.detach_keys.clone(),
         ..Spec::default()
     })
+}
+
+/// Where the id of a new record is written, if somewhere.
+pub(super) fn id_file(args: &args::Kept, caller: &Caller) -> Result<Option<IdFile>> {
+    let Some(given) = &args.cidfile else { return Ok(None) };
+    receipt::target(CIDFILE, given, caller).and_then(IdFile::new).map(Some)
 }
 
 /// Makes the record of a run, with this id if one was given.

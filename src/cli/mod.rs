@@ -28,6 +28,7 @@ mod inspect;
 mod journal;
 mod kept;
 mod kernel;
+mod latest;
 mod layers;
 mod listed;
 mod log_source;
@@ -120,6 +121,10 @@ pub fn main(args: Vec<OsString>) -> u8 {
         return start(run, &args);
     }
     let words = args.clone();
+    let args = match latest::put_before(args) {
+        Ok(args) => args,
+        Err(error) => return complain(&error),
+    };
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -133,7 +138,11 @@ pub fn main(args: Vec<OsString>) -> u8 {
             };
         }
     };
-    let result = match cli.verb {
+    let mut verb = cli.verb;
+    if let Err(error) = latest::put(&mut verb) {
+        return complain(&error);
+    }
+    let result = match verb {
         Verb::Run(run) => return start(run, &words),
         Verb::Create(run) => starting::create(&with_words(run, &words)),
         Verb::Start(verb) => starting::start(&verb),

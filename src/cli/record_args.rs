@@ -12,6 +12,9 @@ pub struct Kept {
     /// Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     pub name: Option<String>,
+    /// Write the id of the sandbox, which has a record then, to a new file or a file descriptor once the program runs
+    #[arg(long, value_name = "FILE|N", value_hint = ValueHint::FilePath)]
+    pub cidfile: Option<OsString>,
     /// Remove the record of the sandbox when the program has ended
     #[arg(long)]
     pub rm: bool,
@@ -80,8 +83,11 @@ pub struct Ps {
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// Names or ids
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present = "latest", value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names"])]
+    pub latest: bool,
     /// Print by a template, such as '{{.State.Pid}}'
     #[arg(short, long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
     pub format: Option<String>,
@@ -91,8 +97,11 @@ pub struct Inspect {
 #[derive(Args, Debug)]
 pub struct Start {
     /// Names or ids
-    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
+    pub latest: bool,
     /// Start all that do not run
     #[arg(long, conflicts_with_all = ["names", "attach", "interactive"])]
     pub all: bool,
@@ -123,6 +132,9 @@ pub struct Front {
 /// `sbx attach`
 #[derive(Args, Debug)]
 pub struct Attach {
+    /// The one that was made last, in place of a name
+    #[arg(short, long)]
+    pub latest: bool,
     /// Pass no standard input on
     #[arg(long)]
     pub no_stdin: bool,
@@ -136,8 +148,11 @@ pub struct Attach {
 #[derive(Args, Debug)]
 pub struct Restart {
     /// Names or ids
-    #[arg(required_unless_present_any = ["all", "running", "filter"], value_name = "NAME")]
+    #[arg(required_unless_present_any = ["latest", "all", "running", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all", "running", "filter"])]
+    pub latest: bool,
     /// All, those that do not run, too
     #[arg(short, long, conflicts_with_all = ["names", "running"])]
     pub all: bool,
@@ -155,6 +170,9 @@ pub struct Restart {
 /// `sbx exec`
 #[derive(Args, Debug)]
 pub struct Exec {
+    /// The one that was made last, in place of a name
+    #[arg(short, long)]
+    pub latest: bool,
     /// Pass standard input on
     #[arg(short, long)]
     pub interactive: bool,
@@ -190,8 +208,11 @@ pub struct Exec {
 #[derive(Args, Debug)]
 pub struct Stop {
     /// Names or ids
-    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
+    pub latest: bool,
     /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
     #[arg(short, long, value_name = "SECONDS")]
     pub time: Option<u64>,
@@ -213,8 +234,11 @@ pub struct Stop {
 #[derive(Args, Debug)]
 pub struct Kill {
     /// Names or ids
-    #[arg(required_unless_present = "all", value_name = "NAME")]
+    #[arg(required_unless_present_any = ["latest", "all"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all"])]
+    pub latest: bool,
     /// Signal to send, by name or number
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL", allow_hyphen_values = true, value_hint = ValueHint::Other)]
     pub signal: String,
@@ -227,8 +251,11 @@ pub struct Kill {
 #[derive(Args, Debug)]
 pub struct Wait {
     /// Names or ids
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present = "latest", value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names"])]
+    pub latest: bool,
     /// Print -1 for names that there is no sandbox of
     #[arg(long)]
     pub ignore: bool,
@@ -241,8 +268,11 @@ pub struct Wait {
 #[derive(Args, Debug)]
 pub struct Rm {
     /// Names or ids
-    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
+    pub latest: bool,
     /// End those that run first; ignore names that there is no sandbox of
     #[arg(short, long)]
     pub force: bool,
@@ -267,8 +297,11 @@ pub struct Rm {
 #[derive(Args, Debug)]
 pub struct Logs {
     /// Names or ids; of several, each line begins with an id
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required_unless_present = "latest", value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names"])]
+    pub latest: bool,
     /// Go on with what the program writes, until it has ended
     #[arg(short, long)]
     pub follow: bool,
@@ -354,8 +387,11 @@ pub struct Systemd {
 #[derive(Args, Debug)]
 pub struct Pause {
     /// Names or ids
-    #[arg(required_unless_present_any = ["all", "filter"], value_name = "NAME")]
+    #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
+    pub latest: bool,
     /// All of them
     #[arg(short, long)]
     pub all: bool,
@@ -367,6 +403,9 @@ pub struct Pause {
 /// `sbx top`
 #[derive(Args, Debug)]
 pub struct Top {
+    /// The one that was made last, in place of a name
+    #[arg(short, long)]
+    pub latest: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -380,6 +419,9 @@ pub struct Top {
 /// `sbx port`
 #[derive(Args, Debug)]
 pub struct Port {
+    /// The one that was made last, in place of a name
+    #[arg(short, long)]
+    pub latest: bool,
     /// Print the ports of all that run
     #[arg(short, long, conflicts_with = "name")]
     pub all: bool,
@@ -400,6 +442,9 @@ pub struct Stats {
     /// Names or ids (default: all that run)
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
+    /// The one that was made last, in place of a name
+    #[arg(short, long, conflicts_with_all = ["names", "all"])]
+    pub latest: bool,
     /// Print those that do not run, too
     #[arg(short, long)]
     pub all: bool,

@@ -69,6 +69,9 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     }
     let log = args.network_log.as_ref().map(|given| receipt::target(receipt::NETWORK_LOG, given, &caller));
     let log = log.transpose()?;
+    if status.record.is_none() {
+        status.id_file = kept::id_file(&args.kept, &caller)?;
+    }
     sys::phase("caller");
     let parts = ManuallyDrop::new(layers::sandbox(&args.sandbox, &args.program, &caller)?);
     let (sandbox, facts) = &*parts;
@@ -76,6 +79,7 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     sys::phase("plan");
     promise(status, sandbox, &plan)?;
     status.network_log = log.map(|log| receipt::network_log(log, &plan)).transpose()?;
+    status.id_file.as_ref().map_or(Ok(()), |file| file.check(&plan))?;
     tell(&plan.notes, status);
     if kept::is_wanted(&args.kept) && status.record.is_none() {
         let record = kept::begin(args, sandbox, &plan, status.outputs.take(), id)?;

@@ -13,11 +13,21 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
     kept::check(&args.kept)?;
     run::own_descriptors()?;
     let caller = layers::Caller::read()?.with(&args.sandbox);
+    let mut file = kept::id_file(&args.kept, &caller)?;
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let plan = plan::plan(&sandbox, &facts)?;
+    file.as_ref().map_or(Ok(()), |file| file.check(&plan))?;
     let store = store::store()?;
     kept::replace(&args.kept, &store)?;
     let id = store.create(kept::spec(args, &sandbox, &plan)?, args.kept.name.as_deref())?;
+    let mut written = file.as_mut().map_or(Ok(()), |file| file.prepare(id.as_str()));
+    if let (Ok(()), Some(file)) = (&written, file) {
+        written = file.publish(id.as_str());
+    }
+    if let Err(error) = written {
+        store.forget(&id)?;
+        return Err(error);
+    }
     if let Ok(entry) = store.find(id.as_str()) {
         happened::tell(&entry, &Happened::Create);
     }

@@ -1,15 +1,24 @@
-//! A file that a flag names for what sbx writes: `--receipt` and `--network-log`. No link or FIFO that somebody else has put at its path is
+//! A file that a flag names for what sbx writes: `--receipt`, `--network-log` and `--cidfile`. No link or FIFO that somebody else has put at its path is
 //! written to, and the program has it not.
 
 use crate::error::{Error, Result};
 use crate::plan::{Op, Plan};
 use crate::sys;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Where a receipt, and what else a flag has sbx write, is written.
+#[derive(Debug)]
+pub enum ReceiptTarget {
+    /// A descriptor of the caller: the figures at the end of a receipt are a second document.
+    Descriptor(OwnedFd),
+    /// A file; that of a receipt is replaced at the end by one with the figures.
+    File(OwnFile),
+}
 
 /// A file of sbx's own.
 #[derive(Debug)]
@@ -115,15 +124,31 @@ impl OwnFile {
         self.real.join(OsStr::from_bytes(self.name.as_bytes())).display().to_string()
     }
 
+    /// Whether a file has its name already.
+    pub(super) fn is_there(&self) -> bool {
+        sys::stat_below(self.dir.as_fd(), &self.name).is_ok()
+    }
+
     /// Replaces the file as a whole: a new one is written beside it and renamed, so that nobody reads half of it.
     pub(super) fn write(&self, text: &str) -> sys::Result<()> {
-        let dir = self.dir.as_fd();
-        let (name, file) = sys::create_beside(dir, ".sbx-receipt")?;
-        let written =
-            sys::write_all(file.as_fd(), text.as_bytes()).and_then(|()| sys::rename_in(dir, &name, &self.name));
-        if written.is_err() {
-            let _ = sys::unlink_in(dir, &name);
-        }
-        written
+        let name = self.beside(text)?;
+        sys::rename_in(self.dir.as_fd(), &name, &self.name).inspect_err(|_| self.discard(&name))
+    }
+
+    /// Writes a file beside it; gives its name.
+    pub(super) fn beside(&self, text: &str) -> sys::Result<CString> {
+        let (name, file) = sys::create_beside(self.dir.as_fd(), ".sbx-new")?;
+        sys::write_all(file.as_fd(), text.as_bytes()).inspect_err(|_| self.discard(&name))?;
+        Ok(name)
+    }
+
+    /// Gives a file beside it its name, which no other has.
+    pub(super) fn take_name(&self, beside: &CStr) -> sys::Result<()> {
+        sys::rename(self.dir.as_fd(), beside, self.dir.as_fd(), &self.name, sys::RENAME_NOREPLACE)
+    }
+
+    /// Removes a file beside it.
+    pub(super) fn discard(&self, beside: &CStr) {
+        let _ = sys::unlink_in(self.dir.as_fd(), beside);
     }
 }

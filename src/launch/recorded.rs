@@ -256,10 +256,7 @@ impl Recorded {
             address: port.address.to_string(),
             host: port.host,
             inside: port.inside,
-            transport: serde_json::to_value(port.transport)
-                .ok()
-                .and_then(|word| word.as_str().map(str::to_owned))
-                .unwrap_or_default(),
+            transport: port.transport.word().to_owned(),
         };
         self.live.ports = ports.iter().map(|(_, published)| port(published)).collect();
         let _ = self.held.write(&self.live);

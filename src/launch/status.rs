@@ -5,9 +5,10 @@ use super::cgroup::figures::Figures;
 use super::denial::Denial;
 use super::denials::Denials;
 use super::events::Events;
+use super::id_file::IdFile;
 use super::network_log::NetworkLog;
 use super::outcome::Outcome;
-use super::own_file::OwnFile;
+use super::own_file::ReceiptTarget;
 use super::recorded::{Recorded, Report, Waiting};
 use crate::error::Result;
 use crate::plan::Receipt;
@@ -56,6 +57,8 @@ pub struct Status {
     pub input: Option<OwnedFd>,
     /// Somebody who is attached to the program from its start.
     pub joining: Option<Joining>,
+    /// Where the id of the record is written once the program runs.
+    pub id_file: Option<IdFile>,
     /// The program alone keeps the caller's standard output and standard error.
     pub passes_through: bool,
 }
@@ -67,15 +70,6 @@ pub struct Told {
     pub to: ReceiptTarget,
     /// The receipt, once there is a plan.
     pub receipt: Option<Receipt>,
-}
-
-/// Where a receipt is written.
-#[derive(Debug)]
-pub enum ReceiptTarget {
-    /// A descriptor of the caller: the figures at the end are a second document.
-    Descriptor(OwnedFd),
-    /// A file, which is replaced at the end by one with the figures.
-    File(OwnFile),
 }
 
 impl Told {
@@ -176,7 +170,9 @@ impl Events for Status {
     }
 
     fn cloned(&mut self, pid: i32) -> Result<()> {
-        self.record.as_mut().map_or(Ok(()), |record| record.cloned(pid, self.waiting.as_ref()))
+        let Some(record) = &mut self.record else { return Ok(()) };
+        record.cloned(pid, self.waiting.as_ref())?;
+        self.id_file.as_mut().map_or(Ok(()), |file| file.prepare(record.id().as_str()))
     }
 
     fn outputs(&self) -> Vec<RawFd> {
@@ -259,6 +255,11 @@ impl Events for Status {
     fn started(&mut self, pid: i32) {
         let happened = self.record.as_mut().map(|record| record.started(pid));
         happened.iter().flatten().for_each(|what| self.happened(what));
+        if let (Some(record), Some(file)) = (&self.record, self.id_file.take())
+            && let Err(error) = file.publish(record.id().as_str())
+        {
+            self.note(&format!("the program runs, but its id is not written: {}", error.message));
+        }
         if let Some(record) = &self.record
             && let Some(waiting) = self.waiting.take()
         {

@@ -44,6 +44,16 @@ pub enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
+}
+
 /// Splits the protocol off the end of a text: `/tcp`, `/udp`, or nothing, which is TCP.
 fn transport(text: &str) -> Result<(&str, Transport), String> {
     match text.split_once('/') {

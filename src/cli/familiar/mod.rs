@@ -4,10 +4,12 @@ mod limits;
 mod line;
 mod mounts;
 mod namespaces;
+mod ports;
 mod security;
 
 pub(super) use line::{Line, Said, bytes};
 pub(super) use namespaces::Joined;
+pub(super) use ports::published;
 
 use super::args::Sandbox;
 use crate::error::{Error, Result};
@@ -32,10 +34,6 @@ pub(super) fn said(args: &Sandbox, below: &Merged, cwd: &Path) -> Result<All> {
         return Err(Error::new("--privileged: sbx gives no program the rights that this takes a sandbox's walls down for").hint(
             "name what the program needs: --device for a device, --rw PATH for files, --cap-add for capabilities in the sandbox's own namespaces",
         ));
-    }
-    if familiar.publish_all {
-        return Err(Error::new("--publish-all: nothing says which ports the program listens at")
-            .hint("name each: --publish 8080:80, or --publish 0:80 for any free port of the host"));
     }
     let mut lines = mounts::said(familiar, cwd)?;
     lines.extend(limits::said(args, cwd)?);
