@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= memory-swap= memory-reservation= cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= memory-swap= memory-reservation= c/cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
 end
 
 function __fish_sbx_needs_command
@@ -49,9 +49,19 @@ complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -l workdir -d 'Directo
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_needs_command" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
@@ -68,16 +78,6 @@ complete -c sbx -n "__fish_sbx_needs_command" -l cap-add -d 'Give the program a 
 complete -c sbx -n "__fish_sbx_needs_command" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l device-read-iops -d 'Reads from a disk a second' -r -F
-complete -c sbx -n "__fish_sbx_needs_command" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
@@ -174,9 +174,19 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -l workdir -d '
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
@@ -193,16 +203,6 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-add -d 'Give the pro
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-iops -d 'Reads from a disk a second' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
@@ -260,9 +260,19 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -l workdir -d 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
@@ -279,16 +289,6 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cap-add -d 'Give the pr
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-iops -d 'Reads from a disk a second' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
@@ -366,9 +366,19 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -l workdir
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
@@ -385,16 +395,6 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cap-add -d 'Give th
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-iops -d 'Reads from a disk a second' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l open -d 'Show files that are named as arguments of the program, read-only'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
@@ -483,9 +483,19 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -s C -l cwd -l workdir -
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s h -l hostname -d 'Host name inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l pids-limit -d 'Limit of the number of processes and threads' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-iops -d 'Reads from a disk a second' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l keep-fd -d 'Keep a file descriptor open for the program' -r
@@ -502,16 +512,6 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l cap-add -d 'Give the 
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-iops -d 'Reads from a disk a second' -r -F
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
@@ -639,15 +639,15 @@ complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-reset -d 'Do not cl
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-trunc -d 'Shorten no ids'
 complete -c sbx -n "__fish_sbx_using_subcommand update" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l memory-reservation -d 'Memory that is spared as long as others have some to give' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
-complete -c sbx -n "__fish_sbx_using_subcommand update" -s c -l cpu-shares -d 'Share of the processors; 1024 is usual' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpuset-cpus -d 'Processors that may be used' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpuset-mems -d 'Memory nodes that may be used' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l memory-swap -d 'Memory and swap space together, with --memory; -1 is no limit' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l blkio-weight -d 'Share of the disks; from 10 to 1000' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-read-bps -d 'Bytes a second that may be read from a disk' -r -F
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpuset-cpus -d 'Processors that may be used, as --set limits.cpus' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpuset-mems -d 'Memory nodes that may be used, as --set limits.mems' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l blkio-weight -d 'Share of the disks, as --set limits.io_weight; from 10 to 1000' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-read-bps -d 'Bytes a second that may be read from a disk, as --set limits.io_max' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-write-bps -d 'Bytes a second that may be written to a disk' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-read-iops -d 'Reads from a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l device-write-iops -d 'Writes to a disk a second' -r -F

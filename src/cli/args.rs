@@ -4,6 +4,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, Va
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use super::event_args::*;
 pub use super::network_args::*;
 pub use super::record_args::*;
 pub use super::sandbox_args::*;

@@ -1,7 +1,7 @@
 //! `sbx attach`, and `sbx start --attach`: this process is in front of the program of a sandbox in the background, as others may be at the same time.
 
 use super::exec::own_keys;
-use super::{args, ending, output, store};
+use super::{args, asked, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{Front, Inside, Joining, Keys, Left, size_of_terminal};
@@ -30,15 +30,7 @@ fn pipes() -> Result<(Pipes, [OwnedFd; 3])> {
 /// Attaches to a sandbox that runs.
 pub(super) fn join(entry: &Entry, front: &args::Front, input: bool) -> Result<u8> {
     let keys = keys(entry, front)?;
-    let gone = |silence: Silence| match silence {
-        Silence::Gone => Error::new(format!(
-            "only a running sandbox can be attached to, and {} is {}",
-            entry.called(),
-            entry.status().word()
-        ))
-        .hint(format!("start it first: sbx start {}", entry.called())),
-        Silence::Stuck => ending::stuck(entry),
-    };
+    let gone = |silence: Silence| asked::silent(entry, silence, "can be attached to");
     let exit = entry.exit();
     let monitor = entry.monitor().map_err(gone)?;
     let (pipes, theirs) = pipes()?;

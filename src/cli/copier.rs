@@ -99,10 +99,12 @@ impl Copier<'_> {
             .hint(
                 "a process in the sandbox may have ended it, or its system-call filter: sbx plan --verbose shows that",
             )),
-            _ => {
+            status => {
                 let mut lines = said.iter().map(|line| printable(line).into_owned());
                 let first = lines.next().unwrap_or_default();
                 let error = Error::new(format!("{called}: {}", first.trim_start_matches("sbx: ")));
+                let of_the_stream = status == Some(copy::OF_THE_STREAM.into());
+                let error = if of_the_stream { error.status(copy::OF_THE_STREAM) } else { error };
                 Err(lines.fold(error, |error, line| error.hint(line.trim_start_matches("help: "))))
             }
         }

@@ -4,6 +4,7 @@ use super::copier::{self, Copier};
 use super::{args, output, store};
 use crate::copy::{self, How, LeftOut};
 use crate::error::{Error, Result, printable};
+use crate::exit;
 use crate::state::{Entry, Store};
 use crate::sys;
 use std::ffi::{OsStr, OsString};
@@ -24,6 +25,13 @@ enum Side {
 }
 
 pub(super) fn main(args: &args::Cp) -> Result<u8> {
+    copied(args).map_err(|error| match error.status {
+        copy::OF_THE_STREAM => error.status(exit::FAILED),
+        _ => error,
+    })
+}
+
+fn copied(args: &args::Cp) -> Result<u8> {
     let store = store::store()?;
     let (from, to) = (side(&store, &args.source)?, side(&store, &args.destination)?);
     let how = match &from {
@@ -84,12 +92,7 @@ pub(super) fn main(args: &args::Cp) -> Result<u8> {
 
 /// What both sides have left out. An error of one often has the other fail, too: the one that is not about the stream between them is the cause.
 fn both(here: Result<LeftOut>, copier: Copier<'_>) -> Result<LeftOut> {
-    let is_of_stream = |error: &Error| {
-        let message = error.message.as_str();
-        ["cannot write the copy", "the copy ended early", "there is nothing to copy", "this is no tar stream"]
-            .iter()
-            .any(|text| message.contains(text))
-    };
+    let is_of_stream = |error: &Error| error.status == copy::OF_THE_STREAM;
     match (here, copier.end()) {
         (Ok(mut here), Ok(there)) => {
             here.extend(there);

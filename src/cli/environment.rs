@@ -35,19 +35,11 @@ pub(super) fn read(args: &args::Sandbox, caller: &Caller) -> Result<Vec<Variable
     }
     for (nth, variable) in args.env.iter().enumerate() {
         let at = args.order.of("env", nth);
-        let (name, value) = split(variable);
-        let label = format!("--env {}", name.display());
-        let value = match value {
-            Some(value) => Some(value.to_owned()),
-            None if is_pattern(name) => None,
-            None => Some(caller.variable(name).ok_or_else(|| {
-                Error::new(format!("{label}: the variable is not set")).hint(format!("set it with {label}=VALUE"))
-            })?),
+        let (name, value) = match split(variable) {
+            (name, None) if is_pattern(name) => (name, None),
+            _ => given(variable, |name| caller.variable(name)).map(|(name, value)| (name, Some(value)))?,
         };
-        if name.is_empty() {
-            return Err(Error::new(format!("--env {}: a variable needs a name", variable.display()))
-                .hint("write --env NAME=VALUE"));
-        }
+        let label = format!("--env {}", name.display());
         if value.is_none() && name.to_str().is_none() {
             return Err(Error::new(format!("the pattern {} is not UTF-8", name.display()))
                 .hint("profiles are UTF-8 text; name the variable itself"));
@@ -55,6 +47,26 @@ pub(super) fn read(args: &args::Sandbox, caller: &Caller) -> Result<Vec<Variable
         all.push(Variable { at, label, name: name.to_owned(), value });
     }
     Ok(all)
+}
+
+/// A variable that a flag `--env` gives: `NAME=VALUE`, or `NAME` for the caller's.
+///
+/// # Errors
+///
+/// It has no name, or the caller has none of it.
+pub(super) fn given(text: &OsStr, callers: impl Fn(&OsStr) -> Option<OsString>) -> Result<(&OsStr, OsString)> {
+    let (name, value) = split(text);
+    if name.is_empty() {
+        return Err(
+            Error::new(format!("--env {}: a variable needs a name", text.display())).hint("write --env NAME=VALUE")
+        );
+    }
+    let label = format!("--env {}", name.display());
+    let value = value.map(OsStr::to_owned).or_else(|| callers(name));
+    let value = value.ok_or_else(|| {
+        Error::new(format!("{label}: the variable is not set")).hint(format!("set it with {label}=VALUE"))
+    })?;
+    Ok((name, value))
 }
 
 /// Adds what a file of variables says, in podman's and docker's format: lines `NAME=VALUE`, whose value is taken as it stands, with its quotes and

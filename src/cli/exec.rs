@@ -3,15 +3,14 @@
 //! Its standard streams are pipes of this process's own, which copies, or a terminal of the sandbox's own, of which this process gets the master: none of
 //! the caller's files and terminals comes into the sandbox.
 
-use super::{args, asked, ending, store};
+use super::{args, asked, environment, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{Front, Inside, Keys, Left, USUAL_KEYS, start_of_terminal};
 use crate::state::{Answer, Entry, Execution, Monitor, Request, Silence, Text};
 use crate::sys::{self, Errno, Poll};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 /// The exit status if the sandbox does not run: podman's.
 const NOT_RUNNING: u8 = 255;
@@ -94,16 +93,9 @@ pub(super) fn own_keys(entry: &Entry) -> &str {
 
 /// Why a monitor was not reached.
 fn gone(entry: &Entry, silence: Silence) -> Error {
-    match silence {
-        Silence::Gone => Error::new(format!(
-            "{} is {}, and a program can be executed only in a running sandbox",
-            entry.called(),
-            entry.status().word()
-        ))
-        .hint(format!("start it first: sbx start {}", entry.called()))
-        .status(NOT_RUNNING),
-        Silence::Stuck => ending::stuck(entry),
-    }
+    let ended = matches!(silence, Silence::Gone);
+    let error = asked::silent(entry, silence, "can have a program executed");
+    if ended { error.status(NOT_RUNNING) } else { error }
 }
 
 /// The first answer, for which there is nothing else to do meanwhile.
@@ -131,7 +123,7 @@ const USUAL_TERMINAL: &str = "xterm";
 
 /// The variables of the program. One with a terminal is told what it is, unless the sandbox's program was told so already.
 fn variables(args: &args::Exec, entry: &Entry) -> Result<Vec<Text>> {
-    let mut all = args.env.iter().map(variable).collect::<Result<Vec<_>>>()?;
+    let mut all = args.env.iter().map(|word| variable(word)).collect::<Result<Vec<_>>>()?;
     if args.tty && !entry.spec.env.iter().any(|line| line.starts_with("TERM=")) {
         let mut line = OsString::from("TERM=");
         line.push(std::env::var_os("TERM").filter(|term| !term.is_empty()).unwrap_or_else(|| USUAL_TERMINAL.into()));
@@ -141,16 +133,10 @@ fn variables(args: &args::Exec, entry: &Entry) -> Result<Vec<Text>> {
     Ok(all)
 }
 
-/// A variable: NAME=VALUE, or the caller's value of NAME.
-fn variable(word: &OsString) -> Result<Text> {
-    if word.as_bytes().contains(&b'=') {
-        return Ok(Text::from(word.as_os_str()));
-    }
-    let value = std::env::var_os(word).ok_or_else(|| {
-        Error::new(format!("--env {}: the variable is not set", word.display()))
-            .hint(format!("set it with --env {}=VALUE", word.display()))
-    })?;
-    let mut line = word.clone();
+/// A variable, as a line.
+fn variable(word: &OsStr) -> Result<Text> {
+    let (name, value) = environment::given(word, |name| std::env::var_os(name))?;
+    let mut line = name.to_owned();
     line.push("=");
     line.push(value);
     Ok(Text::from(line.as_os_str()))

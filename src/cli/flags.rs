@@ -160,7 +160,7 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
     if args.open {
         flags.line(args.order.of("open", 0), "--open".into(), "filesystem.arguments", quote("ro"));
     }
-    if let Some(given) = &args.cpus {
+    if let Some(given) = &args.limits.cpus {
         let given = utf8(given, "number")?;
         let percent = given.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
         let percent = percent.ok_or_else(|| {
@@ -169,12 +169,12 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         let value = quote(&format!("{}%", percent * 100.0));
         flags.line(args.order.of("cpus", 0), format!("--cpus {given}"), "limits.cpu_max", value);
     }
-    if let Some(given) = &args.memory {
+    if let Some(given) = &args.limits.memory {
         let given = utf8(given, "size")?;
         let value = quote(&familiar::bytes(given));
         flags.line(args.order.of("memory", 0), format!("--memory {given}"), "limits.memory_max", value);
     }
-    if let Some(given) = &args.pids_limit {
+    if let Some(given) = &args.limits.pids_limit {
         let given = utf8(given, "number")?;
         let value = quote(if given == "-1" { "max" } else { given });
         flags.line(args.order.of("pids-limit", 0), format!("--pids-limit {given}"), "limits.pids_max", value);

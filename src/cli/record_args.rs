@@ -1,5 +1,6 @@
 //! The command line of the verbs for sandboxes that have a record, and the flags of `run` that give one.
 
+use super::limit_args::Limits;
 use clap::{Args, Subcommand, ValueHint};
 use std::ffi::OsString;
 
@@ -468,77 +469,11 @@ pub struct Stats {
     pub no_trunc: bool,
 }
 
-/// `sbx events`
-#[derive(Args, Debug)]
-pub struct Events {
-    /// Print what has happened since then, too: 10m, 2026-11-29T12:00:00Z, or seconds since 1970
-    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
-    pub since: Option<String>,
-    /// Print what happens until then, also what has happened before; then end
-    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
-    pub until: Option<String>,
-    /// Print only what meets a condition: container=, event=, profile=, label=
-    #[arg(short, long, value_name = "KEY=VALUE", value_hint = ValueHint::Other)]
-    pub filter: Vec<String>,
-    /// Print by a template, such as '{{.Time}} {{.Status}} {{.Name}}', or json
-    #[arg(long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
-    pub format: Option<String>,
-    /// Print a line of JSON for each
-    #[arg(long)]
-    pub json: bool,
-    /// Go on with what happens (the default)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    pub stream: Option<bool>,
-    /// Print what has happened so far, and end
-    #[arg(long, conflicts_with = "stream")]
-    pub no_stream: bool,
-    /// Shorten no ids (the default)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    pub no_trunc: Option<bool>,
-}
-
 /// `sbx update`
 #[derive(Args, Debug)]
 pub struct Update {
-    /// Memory limit, in bytes, or with K, M, G; `max` is none
-    #[arg(short, long, value_name = "SIZE")]
-    pub memory: Option<OsString>,
-    /// Memory that is spared as long as others have some to give
-    #[arg(long, value_name = "SIZE", value_hint = ValueHint::Other)]
-    pub memory_reservation: Option<String>,
-    /// CPU limit, in CPUs, e.g. 1.5
-    #[arg(long, value_name = "N")]
-    pub cpus: Option<OsString>,
-    /// Share of the processors; 1024 is usual
-    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other)]
-    pub cpu_shares: Option<String>,
-    /// Processors that may be used
-    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
-    pub cpuset_cpus: Option<String>,
-    /// Memory nodes that may be used
-    #[arg(long, value_name = "LIST", value_hint = ValueHint::Other)]
-    pub cpuset_mems: Option<String>,
-    /// Limit of the number of processes and threads
-    #[arg(long, value_name = "N")]
-    pub pids_limit: Option<OsString>,
-    /// Memory and swap space together, with --memory; -1 is no limit
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_hint = ValueHint::Other)]
-    pub memory_swap: Option<String>,
-    /// Share of the disks; from 10 to 1000
-    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
-    pub blkio_weight: Option<String>,
-    /// Bytes a second that may be read from a disk
-    #[arg(long, value_name = "PATH:SIZE", value_hint = ValueHint::AnyPath)]
-    pub device_read_bps: Vec<String>,
-    /// Bytes a second that may be written to a disk
-    #[arg(long, value_name = "PATH:SIZE", value_hint = ValueHint::AnyPath)]
-    pub device_write_bps: Vec<String>,
-    /// Reads from a disk a second
-    #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
-    pub device_read_iops: Vec<String>,
-    /// Writes to a disk a second
-    #[arg(long, value_name = "PATH:N", value_hint = ValueHint::AnyPath)]
-    pub device_write_iops: Vec<String>,
+    #[command(flatten)]
+    pub limits: Limits,
     /// Set any limit, e.g. --set limits.memory_high=1G
     #[arg(long, value_name = "limits.KEY=VALUE", value_hint = ValueHint::Other)]
     pub set: Vec<OsString>,

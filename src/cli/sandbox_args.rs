@@ -1,6 +1,7 @@
 //! The flags that describe a sandbox, which `run`, `create`, `plan` and `selftest` have.
 
 pub use super::familiar_args::Familiar;
+use super::limit_args::Limits;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueHint};
@@ -91,15 +92,8 @@ pub struct Sandbox {
     /// End the program after this time, e.g. 90s or 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<OsString>,
-    /// Memory limit, in bytes, or with K, M, G
-    #[arg(short, long, value_name = "SIZE")]
-    pub memory: Option<OsString>,
-    /// Limit of the number of processes and threads
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub pids_limit: Option<OsString>,
-    /// CPU limit, in CPUs, e.g. 1.5
-    #[arg(long, value_name = "N")]
-    pub cpus: Option<OsString>,
+    #[command(flatten)]
+    pub limits: Limits,
     /// Print usage at exit, as text or json; SIGUSR1 prints it now
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text", value_parser = ["text", "json"])]
     pub stats: Option<String>,

@@ -47,27 +47,7 @@ pub(super) fn main(args: &args::Update) -> Result<u8> {
 
 /// The flags as those of a run.
 fn sandbox(args: &args::Update) -> args::Sandbox {
-    let familiar = args::Familiar {
-        memory_reservation: args.memory_reservation.clone(),
-        cpu_shares: args.cpu_shares.clone(),
-        cpuset_cpus: args.cpuset_cpus.clone(),
-        cpuset_mems: args.cpuset_mems.clone(),
-        memory_swap: args.memory_swap.clone(),
-        blkio_weight: args.blkio_weight.clone(),
-        device_read_bps: args.device_read_bps.clone(),
-        device_write_bps: args.device_write_bps.clone(),
-        device_read_iops: args.device_read_iops.clone(),
-        device_write_iops: args.device_write_iops.clone(),
-        ..args::Familiar::default()
-    };
-    args::Sandbox {
-        memory: args.memory.clone(),
-        pids_limit: args.pids_limit.clone(),
-        cpus: args.cpus.clone(),
-        set: args.set.clone(),
-        familiar,
-        ..args::Sandbox::default()
-    }
+    args::Sandbox { limits: args.limits.clone(), set: args.set.clone(), ..args::Sandbox::default() }
 }
 
 /// The limits that flags name, and for each key the setting that says the same to `--set`.

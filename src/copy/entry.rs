@@ -1,5 +1,6 @@
 //! Reads a tar stream that anybody may have written: entry by entry, with names of bounded length and paths that lead nowhere else.
 
+use super::OF_THE_STREAM;
 use crate::error::{Error, Result};
 use std::ffi::CString;
 use std::io::Read;
@@ -63,6 +64,7 @@ pub(super) fn entries<R: Read>(input: R, mut each: impl FnMut(Head, &mut dyn Rea
 
 fn broken(why: &str) -> Error {
     Error::new(format!("this is no tar stream, or a damaged one: {}", crate::error::printable(why)))
+        .status(OF_THE_STREAM)
 }
 
 /// What extensions say.

@@ -24,6 +24,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// The exit status of an error about the stream between the two sides of a copy, which a failure of the other side may have caused.
+pub const OF_THE_STREAM: u8 = 124;
+
 /// What is left out of a copy, and why, for the user.
 pub type LeftOut = Vec<String>;
 

@@ -2,8 +2,9 @@
 //! would not write.
 
 use super::entry::{Head, Kind, entries};
+use super::take::written;
 use super::{LeftOut, append_link, leave_out};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -24,12 +25,9 @@ pub fn pass(input: impl Read, output: impl Write) -> Result<LeftOut> {
             leave_out(&mut left_out, &path, why);
             return Ok(());
         }
-        append(&mut tar, &head, Path::new(&path), content)
-            .map_err(|error| Error::new(format!("cannot write the copy: {error}")))
+        append(&mut tar, &head, Path::new(&path), content).map_err(|error| written(&error))
     })?;
-    tar.finish()
-        .and_then(|()| tar.get_mut().flush())
-        .map_err(|error| Error::new(format!("cannot write the copy: {error}")))?;
+    tar.finish().and_then(|()| tar.get_mut().flush()).map_err(|error| written(&error))?;
     Ok(left_out)
 }
 

@@ -2,7 +2,7 @@
 //! meanwhile; a file is complete before it has its name; set-user-ID bits and devices are never made.
 
 use super::entry::{Head, Kind, entries};
-use super::{LeftOut, failed, leave_out};
+use super::{LeftOut, OF_THE_STREAM, failed, leave_out};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::collections::HashMap;
@@ -54,13 +54,15 @@ pub fn put(path: &Path, how: How, input: impl Read) -> Result<LeftOut> {
             Err(Failure::Errno(errno)) => {
                 Err(failed("write", &put.base_path.join(Path::new(&joined(&head.path))), errno))
             }
-            Err(Failure::Stream(error)) => Err(Error::new(format!("the copy ended early: {error}"))),
+            Err(Failure::Stream(error)) => {
+                Err(Error::new(format!("the copy ended early: {error}")).status(OF_THE_STREAM))
+            }
         }
     })?;
     match put {
         Some(put) => put.finish().map(|()| left_out),
         None if how == How::All => Ok(left_out),
-        None => Err(Error::new("there is nothing to copy")),
+        None => Err(Error::new("there is nothing to copy").status(OF_THE_STREAM)),
     }
 }
 

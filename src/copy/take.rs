@@ -1,7 +1,7 @@
 //! Reads a file or a tree, and writes it as a tar stream. Links in it are not followed, and neither is what takes their place meanwhile: every directory is
 //! opened below the descriptor of the one that it lies in.
 
-use super::{LeftOut, append_link, failed, leave_out};
+use super::{LeftOut, OF_THE_STREAM, append_link, failed, leave_out};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::ffi::{CStr, CString, OsStr};
@@ -59,8 +59,8 @@ struct Take<W: Write> {
     left_out: LeftOut,
 }
 
-fn written(error: &std::io::Error) -> Error {
-    Error::new(format!("cannot write the copy: {error}"))
+pub(super) fn written(error: &std::io::Error) -> Error {
+    Error::new(format!("cannot write the copy: {error}")).status(OF_THE_STREAM)
 }
 
 impl<W: Write> Take<W> {

@@ -1,10 +1,12 @@
 //! Namespaces of a running sandbox, which another one is to join: found by a process, and checked to be the caller's.
 
+use super::processes::children;
 use crate::spec::Namespace;
 use crate::sys::{self, Errno, Poll};
 use serde::Serialize;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How many processes below the one that is named are looked at.
@@ -86,8 +88,7 @@ pub fn joined_namespace(pid: i32, kind: Namespace) -> Result<JoinedNamespace, St
             // The first process of a sandbox cannot be looked into, but what it has started can.
             Err(errno) => refused = Some(errno),
         }
-        let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-        next.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+        next.extend(children(Path::new(&format!("/proc/{process}/task/{process}"))));
         next.truncate(MOST);
     }
     Err(match refused {

@@ -58,7 +58,7 @@ pub use own::{Keeps, OwnDir, PARTS};
 pub(crate) use paths::ByPath;
 pub use paths::{DEVICES, Entry, Kind, MACHINE_IDS, NamedFile, Paths, RUN_LINKS, below};
 pub use privileged::{Powerless, powerless};
-pub use processes::{IdRange, Process, id_inside, id_map, processes};
+pub use processes::{IdRange, Process, children, id_inside, id_map, processes};
 pub use project::project_now;
 pub use rlimits::{CoreHandler, rlimits};
 pub use sound::SoundFacts;

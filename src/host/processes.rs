@@ -7,11 +7,18 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::Duration;
 
 /// How much is read of a process's arguments, and of its other files, in bytes.
 const MOST_ARGS: u64 = 4096;
 const MOST: u64 = 16 << 10;
+
+/// The children that a thread has made, by the directory that proc(5) has of it; none where the kernel does not tell.
+pub fn children(thread: &Path) -> Vec<i32> {
+    let text = std::fs::read_to_string(thread.join("children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
 
 /// A process of a sandbox. Its names and arguments are what it says itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,7 +1,9 @@
 //! The sandbox's first process, as its parent handles it.
 
+use crate::host;
 use crate::sys::{self, Poll, Waited};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 
 /// The sandbox's first process. If it is dropped before its end was waited for, it is killed and reaped, unless it was told
 /// to [`FirstProcess::leave`].
@@ -40,9 +42,8 @@ impl FirstProcess {
 
     /// Whether a child of its has executed a program: it has done more than to prepare one. False where /proc does not tell.
     pub(super) fn has_executed(&self) -> bool {
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).unwrap_or_default();
-        children
-            .split_whitespace()
+        host::children(Path::new(&format!("/proc/{0}/task/{0}", self.pid)))
+            .iter()
             .any(|child| std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| is_executed(&stat)))
     }
 

@@ -19,23 +19,24 @@ pub(super) fn said(args: &Sandbox, cwd: &Path) -> Result<Vec<Said>> {
     for (nth, text) in familiar.ulimit.iter().enumerate() {
         all.push(Said { flag: "ulimit", nth, label: format!("--ulimit {text}"), line: ulimit(text)? });
     }
-    if let Some(text) = &familiar.cpu_shares {
+    if let Some(text) = &args.limits.cpu_shares {
         let weight = weight("cpu-shares", text, [2, 262_144], "a number from 2 to 262144; 1024 is usual")?;
         all.push(Said::once("cpu-shares", text, "limits.cpu_weight", weight));
     }
-    if let Some(text) = &familiar.blkio_weight {
+    if let Some(text) = &args.limits.blkio_weight {
         let weight = weight("blkio-weight", text, [10, 1000], "a number from 10 to 1000; 500 is usual")?;
         all.push(Said::once("blkio-weight", text, "limits.io_weight", weight));
     }
-    if let Some(text) = &familiar.memory_swap {
+    if let Some(text) = &args.limits.memory_swap {
         all.push(Said::once("memory-swap", text, "limits.swap_max", swap(text, args)?));
     }
-    if let Some(text) = &familiar.memory_reservation {
+    if let Some(text) = &args.limits.memory_reservation {
         all.push(Said::once("memory-reservation", text, "limits.memory_low", bytes(text)));
     }
-    for (flag, key, given) in
-        [("cpuset-cpus", "limits.cpus", &familiar.cpuset_cpus), ("cpuset-mems", "limits.mems", &familiar.cpuset_mems)]
-    {
+    for (flag, key, given) in [
+        ("cpuset-cpus", "limits.cpus", &args.limits.cpuset_cpus),
+        ("cpuset-mems", "limits.mems", &args.limits.cpuset_mems),
+    ] {
         all.extend(given.iter().map(|text| Said::once(flag, text, key, text.as_str())));
     }
     rates(args, cwd, &mut all)?;
@@ -83,7 +84,7 @@ fn swap(text: &str, args: &Sandbox) -> Result<String> {
     if number == "max" {
         return Ok(both);
     }
-    let memory = args.memory.as_deref().and_then(|memory| memory.to_str()).map(bytes);
+    let memory = args.limits.memory.as_deref().and_then(|memory| memory.to_str()).map(bytes);
     let memory = memory.ok_or_else(|| wrong("it needs --memory".to_owned()))?;
     let memory = parse_size(preferred(&memory).0).ok_or_else(|| wrong("--memory is no number of bytes".to_owned()))?;
     let both = parse_size(number).ok_or_else(|| wrong("it is no size".to_owned()))?;
@@ -96,12 +97,11 @@ type Rates = Vec<(&'static str, u64)>;
 
 /// What the flags for rates of disks say: a line for each disk.
 fn rates(args: &Sandbox, cwd: &Path, all: &mut Vec<Said>) -> Result<()> {
-    let familiar = &args.familiar;
     let flags = [
-        ("device-read-bps", "rbps", &familiar.device_read_bps, true),
-        ("device-write-bps", "wbps", &familiar.device_write_bps, true),
-        ("device-read-iops", "riops", &familiar.device_read_iops, false),
-        ("device-write-iops", "wiops", &familiar.device_write_iops, false),
+        ("device-read-bps", "rbps", &args.limits.device_read_bps, true),
+        ("device-write-bps", "wbps", &args.limits.device_write_bps, true),
+        ("device-read-iops", "riops", &args.limits.device_read_iops, false),
+        ("device-write-iops", "wiops", &args.limits.device_write_iops, false),
     ];
     let mut given = Vec::new();
     for (flag, name, texts, is_size) in flags {
@@ -143,6 +143,7 @@ fn rates(args: &Sandbox, cwd: &Path, all: &mut Vec<Said>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::limit_args::Limits;
 
     #[test]
     fn limits_have_sbxs_own_names() {
@@ -158,13 +159,13 @@ mod tests {
 
     #[test]
     fn the_rates_of_a_disk_are_one_line() {
-        let familiar = crate::cli::args::Familiar {
+        let limits = Limits {
             device_read_bps: vec!["/d:1m".into(), "/d:2mb".into(), "/e:3".into()],
             device_write_iops: vec!["/d:4".into()],
             ..Default::default()
         };
         let mut all = Vec::new();
-        rates(&Sandbox { familiar, ..Sandbox::default() }, Path::new("/"), &mut all).unwrap();
+        rates(&Sandbox { limits, ..Sandbox::default() }, Path::new("/"), &mut all).unwrap();
         let lines: Vec<_> = all.into_iter().map(|said| said.line).collect();
         let line = |path: &str, rates: &str| Line::Of("limits.io_max", path.to_owned(), rates.to_owned());
         assert_eq!(lines, [line("/d", "rbps=2097152 wiops=4"), line("/e", "rbps=3")]);
@@ -172,7 +173,8 @@ mod tests {
 
     #[test]
     fn swap_space_is_what_is_left_of_both() {
-        let args = |memory: &str| Sandbox { memory: Some(memory.into()), ..Sandbox::default() };
+        let limits = |memory: &str| Limits { memory: Some(memory.into()), ..Limits::default() };
+        let args = |memory: &str| Sandbox { limits: limits(memory), ..Sandbox::default() };
         assert_eq!(swap("2g", &args("1g")), Ok((1 << 30).to_string()));
         assert_eq!(swap("1g,prefer", &args("1G,prefer")), Ok("0,prefer".to_owned()));
         assert_eq!(swap("-1", &args("1g")), Ok("max".to_owned()));

@@ -2,6 +2,7 @@
 //! sandbox's processes. How much is looked at, and for how long, is bounded: the program decides how many processes and descriptors there
 //! are.
 
+use crate::host;
 use crate::launch::connections::{self, Socket};
 use crate::launch::denial::Who;
 use crate::sys;
@@ -80,9 +81,7 @@ fn holder(first: i32, inode: u32, until: Instant) -> Option<Who> {
         }
         let threads = fs::read_dir(format!("{dir}/task")).into_iter().flatten().flatten().take(MOST_PROCESSES);
         for thread in threads {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            let children = children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
-            queue.extend(children.take(MOST_PROCESSES.saturating_sub(queue.len())));
+            queue.extend(host::children(&thread.path()).into_iter().take(MOST_PROCESSES.saturating_sub(queue.len())));
             if Instant::now() >= until {
                 return None;
             }

@@ -6,6 +6,7 @@
 //! Nothing here may wait for a process of the sandbox, which may be hostile. Reading its memory may: the memory may be a file of a file
 //! system that does not answer. So a child does that, and is given up after a moment.
 
+use crate::host;
 use crate::sys::{self, Poll, UnownedFd};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
@@ -154,8 +155,7 @@ impl Readers {
                 if found.len() > THREADS {
                     return None;
                 }
-                let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-                open.extend(children.split(' ').filter_map(|pid| pid.parse::<i32>().ok()));
+                open.extend(host::children(&task.path()));
             }
             if found.len() + open.len() > THREADS {
                 return None;
