@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= memory-swap= memory-reservation= c/cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= ask-network p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= memory-swap= memory-reservation= c/cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
 end
 
 function __fish_sbx_needs_command
@@ -97,6 +97,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l stop-signal -d 'Signal by which
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l detach-keys -d 'Keys by which `sbx attach` and its like leave the program to go on (default: ctrl-p,ctrl-q); an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l open -d 'Show files that are named as arguments of the program, read-only'
+complete -c sbx -n "__fish_sbx_needs_command" -l ask-network -d 'Ask about names that the rules of a private network have no line for, on the terminal or by a notification'
 complete -c sbx -n "__fish_sbx_needs_command" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_needs_command" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_needs_command" -l help -d 'Print help'
@@ -222,6 +223,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'Signal b
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l detach-keys -d 'Keys by which `sbx attach` and its like leave the program to go on (default: ctrl-p,ctrl-q); an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l open -d 'Show files that are named as arguments of the program, read-only'
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ask-network -d 'Ask about names that the rules of a private network have no line for, on the terminal or by a notification'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l help -d 'Print help'
@@ -308,6 +310,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-signal -d 'Signal 
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l detach-keys -d 'Keys by which `sbx attach` and its like leave the program to go on (default: ctrl-p,ctrl-q); an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l open -d 'Show files that are named as arguments of the program, read-only'
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ask-network -d 'Ask about names that the rules of a private network have no line for, on the terminal or by a notification'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l help -d 'Print help'
@@ -397,6 +400,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l security-opt -d 'se
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l open -d 'Show files that are named as arguments of the program, read-only'
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ask-network -d 'Ask about names that the rules of a private network have no line for, on the terminal or by a notification'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l help -d 'Print help'
@@ -531,6 +535,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-signal -d 'Signa
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l detach-keys -d 'Keys by which `sbx attach` and its like leave the program to go on (default: ctrl-p,ctrl-q); an empty text is none' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l open -d 'Show files that are named as arguments of the program, read-only'
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l ask-network -d 'Ask about names that the rules of a private network have no line for, on the terminal or by a notification'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l as-pid-1 -d 'Run the program as PID 1, without sbx\'s init'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l no-project -d 'Ignore each .sbx.toml, in the current directory and above'
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l help -d 'Print help'

@@ -25,10 +25,20 @@ pub(crate) struct Bus {
     serial: u32,
     /// The unique name that the bus gave to this connection; empty on a direct connection.
     pub name: String,
-    /// Signals that came while another message was waited for: name (member) and body.
-    signals: Vec<(String, Vec<u8>)>,
+    /// Signals that came while another message was waited for.
+    signals: Vec<Signal>,
     /// Total size of the bodies in `signals`, in bytes.
     kept: usize,
+}
+
+/// A signal.
+pub(crate) struct Signal {
+    /// Its name.
+    pub member: String,
+    /// The unique name of who has sent it, as the bus says; empty on a direct connection.
+    pub sender: String,
+    /// Its arguments.
+    pub body: Vec<u8>,
 }
 
 /// A method to call, and the types of its arguments.
@@ -61,6 +71,11 @@ impl Body {
     pub fn number(&mut self, number: u32) {
         pad(&mut self.0, 4);
         self.0.extend(number.to_le_bytes());
+    }
+
+    /// Appends a byte (`y`).
+    pub fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
     }
 
     /// Appends a boolean (`b`).
@@ -182,6 +197,11 @@ impl Bus {
 
     /// Calls a method, and waits for its answer.
     pub fn call_with(&mut self, method: &Method<'_>, body: &Body) -> Answer {
+        self.body_of(method, body).map(|body| first_string(&body))
+    }
+
+    /// Calls a method, and waits for the body of its answer.
+    pub fn body_of(&mut self, method: &Method<'_>, body: &Body) -> Result<Vec<u8>, String> {
         self.serial += 1;
         let text = |error: std::io::Error| sys::Errno::from(error).to_string();
         self.send(method, body).map_err(text)?;
@@ -246,17 +266,48 @@ impl Bus {
     /// Waits for the next signal of this name (member); gives its body.
     pub fn signal(&mut self, name: &str) -> Result<Vec<u8>, String> {
         loop {
-            if let Some(at) = self.signals.iter().position(|(member, _)| member == name) {
-                let body = self.signals.remove(at).1;
-                self.kept -= body.len();
-                return Ok(body);
+            if let Some(at) = self.signals.iter().position(|signal| signal.member == name) {
+                return Ok(self.take(at).body);
             }
             self.message().map_err(|error| sys::Errno::from(error).to_string())?;
         }
     }
 
+    /// The next signal that has come.
+    pub fn next_signal(&mut self) -> Option<Signal> {
+        (!self.signals.is_empty()).then(|| self.take(0))
+    }
+
+    fn take(&mut self, at: usize) -> Signal {
+        let signal = self.signals.remove(at);
+        self.kept -= signal.body.len();
+        signal
+    }
+
+    /// Sets the time that everything on the connection may take from now on.
+    pub fn wait_for(&mut self, patience: Duration) {
+        self.socket.get_mut().wait_until(Instant::now() + patience);
+    }
+
+    /// Whether there is something to read that has come already.
+    pub fn has_more(&self) -> bool {
+        !self.socket.buffer().is_empty()
+    }
+
+    /// Reads what has come to the connection, which is ready to read. Whether that goes on.
+    pub fn read(&mut self) -> bool {
+        loop {
+            if self.message().is_err() {
+                return false;
+            }
+            if !self.has_more() {
+                return true;
+            }
+        }
+    }
+
     /// Reads the next message. Gives the answer if the message answers the last call; keeps it if it is a signal.
-    fn message(&mut self) -> std::io::Result<Option<Answer>> {
+    fn message(&mut self) -> std::io::Result<Option<Result<Vec<u8>, String>>> {
         let mut head = [0; 16];
         self.socket.read_exact(&mut head)?;
         // The other end runs on the same machine, and all architectures that sbx supports are little-endian.
@@ -276,14 +327,15 @@ impl Bus {
         let fields = Fields::of(fields);
         let replies = fields.reply == Some(self.serial);
         Ok(match head[1] {
-            2 if replies => Some(Ok(first_string(body))),
+            2 if replies => Some(Ok(body.to_vec())),
             3 if replies => Some(Err(error_text(fields.error, body))),
             4 => {
                 self.kept += body.len();
                 if self.kept > MOST_KEPT {
                     return Err(std::io::Error::from_raw_os_error(libc::EPROTO));
                 }
-                self.signals.push((fields.member.unwrap_or_default(), body.to_vec()));
+                let (member, sender) = (fields.member.unwrap_or_default(), fields.sender.unwrap_or_default());
+                self.signals.push(Signal { member, sender, body: body.to_vec() });
                 None
             }
             _ => None,
@@ -334,6 +386,8 @@ struct Fields {
     error: Option<String>,
     /// Field 5: the serial number of the call that is answered.
     reply: Option<u32>,
+    /// Field 7: the unique name of the sender.
+    sender: Option<String>,
 }
 
 impl Fields {
@@ -357,6 +411,7 @@ impl Fields {
                     match code {
                         3 => fields.member = owned(),
                         4 => fields.error = owned(),
+                        7 => fields.sender = owned(),
                         _ => {}
                     }
                     at + 4 + text.len() + 1
@@ -378,6 +433,11 @@ fn error_text(name: Option<String>, body: &[u8]) -> String {
         said if said.is_empty() => name,
         said => format!("{name}: {said}"),
     }
+}
+
+/// The number at the start of a body.
+pub(crate) fn number(body: &[u8]) -> Option<u32> {
+    u32_at(body, 0)
 }
 
 /// The strings and object paths at the start of a body, after `skip` bytes of numbers.

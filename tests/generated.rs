@@ -1114,6 +1114,8 @@ writes a line of JSON for each event to the file descriptor:
 {"event":"kept","name":"..."}
 {"event":"published","address":"127.0.0.1","host":8080,"inside":80,"transport":"tcp"}
 {"event":"allowed","time":"...","lines":["example.net:443"]}
+{"event":"asks","by":"by a notification"}
+{"event":"asked","time":"...","name":"example.net","answer":"once"}
 {"event":"refused","time":"...","protocol":"dns","name":"example.org","type":"A","pid":4250,"program":"curl","rule":"not in network.allow"}
 .EE
 The process id is that of the sandbox's init in the caller's pid namespace. The cause is
@@ -1142,6 +1144,59 @@ old one. It is an error if something that is no regular file has that name, if a
 have put it, and if the program could change the file, since the profile shows its directory writable. A number, or a name such as
 .IR /dev/stderr ,
 is a descriptor.
+.SH "QUESTIONS ABOUT NAMES"
+With
+.B \-\-ask\-network
+.RB ( "network.ask = true" ),
+the user is asked about a name that a program in a private network asks for, and that no line of
+.B network.allow
+or
+.B network.deny
+is for. Without
+.BR network.allow ,
+nothing is reached but what the user allows. The answers are
+.B once
+(the name is reached until this run ends, at all ports, at addresses of the Internet),
+.B always
+(the same, and the line for the profile is told at once, since sbx changes no profile), and
+.B never
+(it is refused, and not asked about again in this run). Who has asked for the name waits up to 20 seconds; no answer is a refusal, after which a later attempt asks again, three times
+at most. What
+.B network.deny
+has is refused without a question.
+.PP
+The question is asked on the terminal that sbx was started on, if the program has no part in it: none of its standard streams and
+.B \-\-keep\-fd
+is a terminal, its standard output and standard error are files or
+.IR /dev/null ,
+and sbx is in the foreground. What was typed before the question does not count. Otherwise it is a notification of the desktop's with three buttons
+(org.freedesktop.Notifications on the session bus), also with
+.BR \-\-detach .
+It is not where
+.B dbus.session
+lets the program send messages to who shows them. With neither, a note at the start says that nobody can be asked, and the names are refused. A profile by which the
+program could type or click for the user
+.RB ( "desktop.x11 = true" ", " "desktop.wayland = \(dqunrestricted\(dq" ,
+input devices) is refused together with
+.BR network.ask ,
+and so are
+.B internet
+in
+.BR network.allow ,
+by which addresses are reached whatever is said of names, and
+.BR security.landlock_tcp .
+.PP
+There is one question at a time; eight names wait, there are 100 questions in a run, and names of more than 100 letters are refused without one: a note says so, and the refusals are recorded as others.
+The name is shown as it is asked for, which is with
+.B xn\-\-
+for letters of other alphabets. A program that knows an address, or finds the name in hosts(5), asks for no name: the packets are refused without a question, and
+.B sbx network allow
+allows them. The receipt
+.RB ( asked )
+and
+.B \-\-status\-fd
+.RB ( asks ", " asked )
+have how the user is asked, and the answers.
 .SH "WHAT A NETWORK REFUSES"
 What the rules on a private network refuse
 .RB ( network.allow " and " network.deny )

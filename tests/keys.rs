@@ -104,6 +104,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
     let filter = "dbus.session.policy = \"filter\"\n";
     let arch = if cfg!(target_arch = "x86_64") { "[\"native\", \"x86\"]" } else { "[\"native\", \"arm\"]" };
     let (values, besides): ([&str; 2], &str) = match (key.name, key.target, key.kind) {
+        ("network.ask", ..) => (["true", "false"], "network.mode = \"private\"\n"),
         (_, _, Kind::Switch) => (["true", "false"], ""),
         (_, _, Kind::SwitchOr(words)) => {
             let words = words.iter().map(|word| format!("{word:?}"));

@@ -456,8 +456,9 @@ print(\"sent\", len(idle) >= 32)";
     assert_eq!(rest.lines().collect::<Vec<_>>(), lines, "{ran:?}");
     let size: u64 =
         memory.split_whitespace().nth(1).and_then(|size| size.parse().ok()).unwrap_or_else(|| panic!("{ran:?}"));
-    // Without optimization, frames are larger.
-    assert!(size <= if cfg!(debug_assertions) { 1280 } else { 1024 }, "{size} KiB: {ran:?}");
+    // Without optimization, frames are larger, and so are tables of the program that are filled in at its start (.got, .data.rel.ro), four
+    // fifths of it all, which grow with every function.
+    assert!(size <= if cfg!(debug_assertions) { 1408 } else { 1024 }, "{size} KiB: {ran:?}");
 }
 
 /// Whoever owns a name may answer with more addresses than anybody has.

@@ -228,6 +228,8 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "network.forward",
             "network.dns",
             "network.allow",
+            // By an answer the program reaches more, and without questions, where nothing is allowed, the Internet.
+            "network.ask",
         ],
     ]
     .concat();

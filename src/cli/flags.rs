@@ -157,6 +157,9 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
             flags.line(at, format!("--{flag}"), key, format!("[{}]", values.join(", ")));
         }
     }
+    if args.ask_network {
+        flags.line(args.order.of("ask-network", 0), "--ask-network".into(), "network.ask", "true".into());
+    }
     if args.open {
         flags.line(args.order.of("open", 0), "--open".into(), "filesystem.arguments", quote("ro"));
     }

@@ -65,6 +65,9 @@ pub struct Sandbox {
     /// Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox's)
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub net: Option<OsString>,
+    /// Ask about names that the rules of a private network have no line for, on the terminal or by a notification
+    #[arg(long)]
+    pub ask_network: bool,
     /// Reach a server of a private network at a port of the host; a HOST of 0 is any free port
     #[arg(short, long, value_name = "[ADDRESS:]HOST:INSIDE[/tcp|udp]", value_hint = ValueHint::Other)]
     pub publish: Vec<OsString>,

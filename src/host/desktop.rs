@@ -120,7 +120,7 @@ pub(super) fn probe(sandbox: &Sandbox, env: &BTreeMap<String, String>, uid: u32)
         }
     }
     facts.sound = sound::probe(sandbox, &runtime_dir, get);
-    if sandbox.session_bus.policy != BusPolicy::None {
+    if sandbox.session_bus.policy != BusPolicy::None || sandbox.network_rules.ask {
         let named = get("DBUS_SESSION_BUS_ADDRESS").map(str::to_owned);
         let named = named.or_else(|| Some(format!("unix:path={}", runtime_dir.join("bus").display())));
         facts.session_bus = named.filter(|address| bus_path(address).is_none_or(is_socket));

@@ -88,6 +88,12 @@ pub trait Events {
     /// These lines of `network.allow` count from now on, besides those of the profile.
     fn allowed(&mut self, _lines: &[String]) {}
 
+    /// The user is asked about names that no rule is for in this way, or is not, for this reason.
+    fn asks(&mut self, _how: std::result::Result<&str, &str>) {}
+
+    /// The user was asked about a name, and has said this; with the line for the profile, if it is to hold for good.
+    fn asked(&mut self, _name: &str, _answer: &str, _line: Option<&str>) {}
+
     /// Whether what the rules on a private network refuse is to be recorded.
     fn wants_refusals(&self) -> bool {
         false

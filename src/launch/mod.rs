@@ -1,6 +1,7 @@
 //! The launcher: carries out a plan from outside of the sandbox. [`start`] shows the whole sequence.
 
 mod abilities;
+mod asking;
 mod attached;
 mod born;
 mod caller;

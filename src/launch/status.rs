@@ -45,6 +45,8 @@ pub struct Status {
     pub refused: Option<Denials>,
     /// Lines of `network.allow` that count since the program runs, each with the time.
     pub allowed: Vec<Value>,
+    /// Questions to the user about names, each with the time and the answer.
+    pub asked: Vec<Value>,
     /// Nobody has read what was last written to stderr: it is not waited for again.
     pub unread: bool,
     /// The record of the run, if it has one.
@@ -92,6 +94,9 @@ impl Status {
         }
         if !self.allowed.is_empty() {
             document["allowed_later"] = json!(self.allowed);
+        }
+        if !self.asked.is_empty() {
+            document["asked"] = json!(self.asked);
         }
         format!("{document:#}\n")
     }
@@ -317,6 +322,33 @@ impl Events for Status {
         }
     }
 
+    fn asks(&mut self, how: std::result::Result<&str, &str>) {
+        if let Some(Told { receipt: Some(receipt), .. }) = &mut self.receipt {
+            receipt.asks(how);
+        }
+        self.tell(&match how {
+            Ok(by) => json!({"event": "asks", "by": by}),
+            Err(why) => json!({"event": "asks", "by": null, "why": why}),
+        });
+        if let Err(why) = how {
+            self.note(&format!("nobody can be asked about names, so that those without a line are refused: {why}"));
+        }
+    }
+
+    fn asked(&mut self, name: &str, answer: &str, line: Option<&str>) {
+        let time = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+        let mut said = json!({"time": time, "name": name, "answer": answer});
+        if let Some(line) = line {
+            said["line"] = line.into();
+        }
+        self.asked.push(said.clone());
+        said["event"] = "asked".into();
+        self.tell(&said);
+        if let Some(line) = line {
+            self.note(&format!("{name} is allowed always: for the runs to come, write into the profile: {line}"));
+        }
+    }
+
     fn wants_refusals(&self) -> bool {
         let to_write = self.fd.is_some() || self.network_log.is_some();
         to_write || self.receipt.is_some() || self.written.is_some() || self.is_read()
@@ -392,7 +424,7 @@ impl Events for Status {
     }
 
     fn exited(&mut self, outcome: &Outcome) {
-        if self.refused.is_some() || !self.allowed.is_empty() {
+        if self.refused.is_some() || !self.allowed.is_empty() || !self.asked.is_empty() {
             self.finish_receipt(None);
         }
         let oom = self.used.as_ref().is_some_and(|used| used.oom_kills.unwrap_or(0) > 0);

@@ -89,6 +89,7 @@ impl Later {
             self.said.push(format!("{rule} was allowed already"));
             return Ok(());
         }
+        let lines_ask = lines.asks;
         let but: Vec<_> = lines.deny.iter().filter(|deny| meets(deny, rule)).map(ToString::to_string).collect();
         if let Destination::Name(name) = &rule.to {
             let Some(names) = &mut self.rules.names else {
@@ -105,6 +106,7 @@ impl Later {
         }
         if let Some(names) = &mut self.rules.names
             && is_for_all_names(rule)
+            && !(lines_ask && rule.to == Destination::Class(AddressClass::Private))
         {
             self.all_names |= !names.others;
             names.others = true;
@@ -195,6 +197,11 @@ mod tests {
         let all = with(&again.rules, &["internet:443", "internet:80"], None).unwrap();
         assert!(all.all_names && all.rules.names.as_ref().unwrap().others);
         assert!(!with(&all.rules, &["private"], None).unwrap().all_names);
+        // Where the user is asked about names, those of the local network are no others.
+        let asks = RuleLines { asks: true, ..plan.lines.clone() };
+        let asks = RulePlan { lines: asks, ..plan };
+        assert!(!with(&asks, &["private"], None).unwrap().all_names);
+        assert!(with(&asks, &["internet"], None).unwrap().all_names);
         assert_eq!(all.rules.lines()[1].last().unwrap(), "internet:80");
     }
 

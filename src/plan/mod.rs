@@ -3,6 +3,7 @@
 
 mod agents;
 mod arguments;
+mod ask;
 mod bpf;
 mod bus_proxy;
 mod capabilities;
@@ -67,6 +68,7 @@ mod wayland;
 mod without_links;
 mod x11;
 
+pub use ask::{AskPlan, NOTIFICATIONS, stands_for};
 pub use capabilities::CapabilityPlan;
 pub use cgroup::{CgroupSource, source as cgroup_source};
 pub use env::{PATH, STORE_PATH};
@@ -124,6 +126,9 @@ pub struct Plan {
     /// What is reached from a network of the sandbox's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packet_rules: Option<RulePlan>,
+    /// The user is asked about names that no rule is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asks: Option<AskPlan>,
     /// Limits on what the program may use: its cgroup and setrlimit(2).
     #[serde(flatten)]
     pub resources: ResourcePlan,
@@ -176,6 +181,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
     }
     let relays = ports::relays(sandbox, &ports);
     let packet_rules = if network_reached { rules::plan(sandbox, facts)? } else { None };
+    let asks = ask::plan(sandbox, facts)?.filter(|_| packet_rules.is_some());
     let named = packet_rules.as_ref().and_then(|rules| rules.names.as_ref());
     let forwarder = named.map(|plan| names::helper(sandbox, plan));
     let view::Planned { view, env, wayland, mut helpers } = view::plan(sandbox, facts, &namespaces.ids, &mut notes)?;
@@ -200,6 +206,7 @@ pub fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Plan> {
         view,
         process,
         packet_rules,
+        asks,
         resources,
         lockdown,
         wayland,

@@ -87,8 +87,13 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamePlan>>
         _ => None,
     };
     let allow = rules.allow.as_deref().unwrap_or_default();
-    let mut plan =
-        NamePlan { lists: Vec::new(), denied: Vec::new(), others: !internal, servers, shared: shared.is_some() };
+    let mut plan = NamePlan {
+        lists: Vec::new(),
+        denied: Vec::new(),
+        others: !internal && !rules.ask,
+        servers,
+        shared: shared.is_some(),
+    };
     for rule in allow {
         let Some(name) = named(rule) else { continue };
         if sandbox.name_servers == NameServers::None {
@@ -113,7 +118,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamePlan>>
         plan.denied.push(name);
     }
     plan.bounded()?;
-    plan.others |= allow.iter().any(is_for_all_names);
+    // Of names in classes of addresses the user is asked, too.
+    plan.others |= !rules.ask && allow.iter().any(is_for_all_names);
     Ok(forwards(sandbox).then_some(plan))
 }
 

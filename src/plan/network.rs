@@ -346,6 +346,7 @@ pub(super) fn resolv_conf(sandbox: &Sandbox, facts: &Facts, text: &str) -> Strin
             lines.push(line);
         }
     }
+    lines.extend(patience(sandbox));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -362,8 +363,15 @@ fn shared_resolv_conf(sandbox: &Sandbox, text: &str) -> String {
     let others = text.lines().filter(|line| !matches!(first(line).as_str(), "nameserver" | "search" | "domain"));
     let mut lines: Vec<_> = server.into_iter().chain([format!("search {}", search.join(" "))]).collect();
     lines.extend(others.map(str::to_owned));
+    lines.extend(patience(sandbox));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The line by which resolvers wait for the user; of two, the last one counts.
+fn patience(sandbox: &Sandbox) -> Option<String> {
+    let asks = sandbox.network_rules.ask && names::forwards(sandbox);
+    asks.then(|| "options timeout:25 attempts:2".to_owned())
 }
 
 /// The text of resolv.conf(5) for the network of another sandbox: name servers are those of that one, and nothing else is what its

@@ -77,6 +77,21 @@ impl Receipt {
 }
 
 impl Receipt {
+    /// Says how the user is asked about names, or why nobody is.
+    pub fn asks(&mut self, how: std::result::Result<&str, &str>) {
+        for line in self.lines.iter_mut().filter(|line| line.setting == Setting::Asked) {
+            match how {
+                Ok(by) => {
+                    line.by = vec![format!("{NAMES}, which has whoever asks wait for the user, who is asked {by}")]
+                }
+                Err(why) => {
+                    (line.enforced, line.missing) = (Extent::None, vec![why.to_owned()]);
+                    line.by.clear();
+                }
+            }
+        }
+    }
+
     /// Says which port was found for one that stands for any that is free.
     pub fn published(&mut self, any: &Published, found: &Published) {
         let any = any.to_string();
@@ -291,6 +306,10 @@ impl ReceiptBuilder<'_> {
                 self.full(Setting::Reached(peers), &named.origin, vec![filter()]);
             }
             self.full(Setting::OwnAddress, &named.origin, vec![filter()]);
+        }
+        if let Some(asks) = &self.plan.asks {
+            // By which, is found at the start.
+            self.full(Setting::Asked, &asks.origin, vec![format!("{NAMES}, which has whoever asks wait for the user")]);
         }
         let missing = self.kept_sockets();
         self.line(Setting::RefusedElse, &sandbox.origins.of("network.mode", ""), vec![filter()], missing);

@@ -9,6 +9,7 @@ pub fn text(plan: &Plan) -> String {
     plan.process.render_program(&mut lines);
     plan.namespaces.render(&mut lines);
     plan.packet_rules.iter().for_each(|rules| rules.render(&mut lines));
+    plan.asks.iter().for_each(|asks| asks.render(&mut lines));
     plan.process.render_directories(&mut lines);
     plan.view.render(&mut lines);
     plan.process.render_environment(&mut lines);

@@ -53,6 +53,8 @@ pub(super) struct RuleLines {
     pub(super) hosts: String,
     /// Some lines had names at the start: no name server is asked but sbx's own.
     pub(super) by_name: bool,
+    /// The user is asked about names that no line is for.
+    pub(super) asks: bool,
     /// Nobody tells addresses of names: `network.dns` is "none".
     pub(super) nameless: bool,
     /// Other sandboxes in a network that is shared.
@@ -110,6 +112,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         hosts: facts.hosts.clone().unwrap_or_default(),
         // The names of a network that sandboxes share are told whatever the rules are.
         by_name: names.is_some() && sandbox.network_rules.have_names(),
+        asks: sandbox.network_rules.ask,
         nameless: sandbox.name_servers == NameServers::None,
         shared: named.map(|named| SharedLine { name: named.name.clone(), subnet: named.subnet, internal }),
     };

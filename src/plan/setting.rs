@@ -71,6 +71,8 @@ pub enum Setting {
     Reached(String),
     /// What is not, as `network.deny` has it.
     Refused(String),
+    /// The user is asked about names.
+    Asked,
     /// All else that a network of the sandbox's own might reach is refused.
     RefusedElse,
     /// The setting that a helper carries out.
@@ -131,6 +133,7 @@ impl fmt::Display for Setting {
             Setting::Forwarded(port) => write!(f, "network.forward: {port}"),
             Setting::Reached(rule) => write!(f, "network.allow: {rule}"),
             Setting::Refused(rule) => write!(f, "network.deny: {rule}"),
+            Setting::Asked => f.write_str("network.ask = true"),
             Setting::RefusedElse => f.write_str("network: all else is refused"),
             Setting::Helper(setting) => f.write_str(setting),
             Setting::Desktop(name, value) => write!(f, "desktop.{name} = {value}"),

@@ -213,5 +213,6 @@ fn reached(rules: &NetworkRules) -> String {
         Some([]) => "its own: name servers, and nothing else".into(),
         Some(allow) => format!("its own: {}, and nothing else", list(allow)),
     };
+    let all = if rules.ask { format!("{all}, unless the user says so for a name") } else { all };
     if rules.deny.is_empty() { all } else { format!("{all}; not {}", list(&rules.deny)) }
 }

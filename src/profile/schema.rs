@@ -249,6 +249,12 @@ pub const KEYS: &[Key] = &[
         "what is not reached from a private network, whatever `allow` says; written as there, names without ports and protocol",
     ),
     key(
+        "network.ask",
+        Kind::Switch,
+        "whether the user is asked about names that neither `allow` nor `deny` is for, on the terminal or by a notification; without `allow`, \
+         nothing else is reached",
+    ),
+    key(
         "network.dns",
         Kind::Stack,
         "the name servers of a private network: `host`, which are the host's, `none`, or a list of addresses",

@@ -17,6 +17,9 @@ pub struct NetworkRules {
     /// What is not reached, whatever is allowed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<NetworkRule>,
+    /// The user is asked about names that no line is for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ask: bool,
 }
 
 /// One line: `WHERE[:PORTS][/PROTOCOL]`, or `:PORTS[/PROTOCOL]` for all addresses. WHERE is a word for a class of addresses, an address, a
@@ -249,9 +252,9 @@ impl NetworkRules {
         *self == NetworkRules::default()
     }
 
-    /// Whether some lines have names.
+    /// Whether something is decided by name: some lines have names, or the user is asked about them.
     pub fn have_names(&self) -> bool {
-        self.allow.iter().flatten().chain(&self.deny).any(|rule| matches!(rule.to, Destination::Name(_)))
+        self.ask || self.allow.iter().flatten().chain(&self.deny).any(|rule| matches!(rule.to, Destination::Name(_)))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::spec::Protocol;
 use crate::sys::{self, Result};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
-use who::Lookups;
+pub(super) use who::Lookups;
 
 /// How many are recorded in a second, how many at once after a pause, and how many in all.
 const EACH_SECOND: u32 = 100;

@@ -26,7 +26,7 @@ const IN_A_SECOND: Duration = Duration::from_millis(300);
 const LONGEST_NAME: usize = 64;
 
 /// Looks for processes.
-pub(super) struct Lookups {
+pub(in crate::launch) struct Lookups {
     /// The first process of the sandbox.
     first: i32,
     /// How long was looked since when.

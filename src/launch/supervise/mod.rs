@@ -1,6 +1,7 @@
 //! The launcher's event loop: it handles messages of the first process, signals, helpers, the terminal and the time
 //! limit, from the creation of the first process to its end.
 
+mod asking;
 mod end;
 mod further;
 mod jobs;
@@ -10,6 +11,7 @@ mod requests;
 mod services;
 mod signals;
 
+use super::asking::Asking;
 use super::born::Born;
 use super::cgroup::victims::Victims;
 use super::control::Control;
@@ -105,6 +107,8 @@ pub(super) struct Supervisor<'p> {
     rules: Option<PacketRules>,
     /// What records what these refuse, if somebody is told.
     recorder: Option<Recorder>,
+    /// Questions to the user about names that no rule is for, if there may be some.
+    asking: Option<Asking>,
     /// The open files that the program got instead of these descriptors of the caller's.
     reopened: Vec<(RawFd, OwnedFd)>,
     /// Signals for the program that came before they could be forwarded.
@@ -175,6 +179,7 @@ impl<'p> Supervisor<'p> {
             filter: None,
             rules: None,
             recorder: None,
+            asking: None,
             reopened: Vec::new(),
             early: Vec::new(),
             victims: None,
@@ -240,6 +245,7 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.sandbox.membership.as_ref().map_or(-1, Membership::fd)), Self::on_shared_network);
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::fd)), Self::on_refused);
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::unanswered_fd)), Self::on_unanswered);
+        sources.add(Poll::read(self.asking.as_ref().map_or(-1, Asking::fd)), Self::on_answer);
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);

@@ -3,6 +3,7 @@
 
 use super::Supervisor;
 use crate::error::{Error, Result};
+use crate::launch::asking::Taken;
 use crate::launch::born::Born;
 use crate::launch::connections;
 use crate::launch::events::Events;
@@ -14,7 +15,7 @@ use crate::launch::refusals::{Recorder, Unanswered};
 use crate::launch::rules::{PacketRules, unanswerable};
 use crate::netfilter::Refused;
 use crate::plan::{ENDED, FORWARDER, Given, HelperSpec, LOST, Phase};
-use crate::proxy::names::ask::{Asked, Told};
+use crate::proxy::names::ask::{Asked, Told, Why};
 use crate::spec::Transport;
 use crate::sys::{self, Errno};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -142,13 +143,19 @@ impl Supervisor<'_> {
 
     /// Takes one message of the forwarder; whether there was one.
     fn answer_once(&mut self, status: &mut dyn Events) -> bool {
-        let Supervisor { helpers, rules: Some(rules), recorder, diag, .. } = self else { return false };
+        let Supervisor { helpers, rules: Some(rules), recorder, asking, diag, .. } = self else { return false };
         let diag = diag.as_ref().map(AsFd::as_fd);
         let mut any = false;
         for helper in helpers {
             any |= helper.filter(|message| match Asked::decode(message) {
                 Some(Asked::Wanted(wanted)) => Some(Told::Became(rules.answer(wanted))),
                 Some(Asked::Refused(name)) => {
+                    let asking = asking.as_mut().filter(|_| name.why == Why::Unknown);
+                    match asking.map(|asking| asking.take(&name, diag, rules.forwarder())) {
+                        Some(Taken::Waits) => return Some(Told::Waits(name.number)),
+                        Some(Taken::Refused(Some(note))) => status.note(&note),
+                        Some(Taken::Refused(None)) | None => {}
+                    }
                     if let Some(recorder) = recorder {
                         recorder.name(&name, rules, diag, status);
                     }
@@ -176,8 +183,9 @@ impl Supervisor<'_> {
     pub(super) fn record_last(&mut self, status: &mut dyn Events) {
         /// More messages of the forwarder do not wait.
         const MOST: usize = 256;
-        if self.recorder.is_some() {
+        if self.recorder.is_some() || self.asking.is_some() {
             let _ = (0..MOST).find(|_| !self.answer_once(status));
+            self.end_questions(status);
             self.answer(true, status);
             self.record_packets(true, status);
         }

@@ -46,6 +46,9 @@ impl Supervisor<'_> {
             given.extend(layers::given(spec, plan, uppers, first)?);
         }
         let mut network = if phase == Phase::Namespaces { self.inside_network(status)? } else { None };
+        if phase == Phase::Namespaces {
+            self.find_who_answers(status);
+        }
         let mut start = |spec| {
             let own = network.as_mut().map(|network| network.given(spec, &mut self.sandbox.ports)).transpose()?;
             let given = own.as_ref().unwrap_or(&given);
@@ -56,7 +59,7 @@ impl Supervisor<'_> {
         for mut helper in helpers? {
             helper.expect_ready(&mut |fd, patience| self.wait_for(fd, Some(patience), status))?;
             helper.publish(plan, self.sandbox.ports.all())?;
-            if self.recorder.is_some() {
+            if self.recorder.is_some() || self.asking.is_some() {
                 helper.say(&Told::Tell);
             }
             self.helpers.push(helper);

@@ -195,7 +195,18 @@ impl<'a> Builder<'a> {
             }
             _ => None,
         };
-        NetworkRules { allow: rules("network.allow"), deny: rules("network.deny").unwrap_or_default() }
+        let (allow, deny) = (rules("network.allow"), rules("network.deny").unwrap_or_default());
+        let ask = match merged.get("network.ask") {
+            Some(Value::Switch(true, at)) => {
+                if !self.has_private_network() {
+                    self.no_effect("network.ask", at);
+                }
+                self.has_private_network()
+            }
+            _ => false,
+        };
+        // Whoever wants to be asked does not want all of the Internet reached.
+        NetworkRules { allow: if ask { Some(allow.unwrap_or_default()) } else { allow }, deny, ask }
     }
 
     fn network_rule(&mut self, key: &'static str, text: &Text) -> Option<NetworkRule> {

@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 255;
 pub enum Asked {
     /// Packets are to be let through. It waits for [`Told::Became`].
     Wanted(Wanted),
-    /// A name is refused. Who has asked waits for [`Told::Decided`].
+    /// A name is refused. Who has asked waits for [`Told::Decided`]; for long, if [`Told::Waits`] comes first.
     Refused(RefusedName),
     /// So many were refused in all of which nothing else is told: they were too many at a time.
     Uncounted(u64),
@@ -69,8 +69,10 @@ pub enum Told {
     Became(Vec<Became>),
     /// Somebody is told of names that are refused: from now on, [`Asked::Refused`] is wanted.
     Tell,
-    /// The launcher has done what it does about a refused name: that is answered.
+    /// The launcher has done what it does about a refused name: that is answered, as it is allowed by then or not.
     Decided(u32),
+    /// The user is asked about a name that was refused: who has asked for it waits.
+    Waits(u32),
     /// These names are allowed from now on, each for the list with this index.
     Allow(Vec<(u16, String)>),
     /// All names that are not denied are answered from now on.
@@ -99,6 +101,7 @@ mod first {
     pub const DECIDED: u8 = 3;
     pub const ALLOW: u8 = 4;
     pub const ALLOW_ALL: u8 = 5;
+    pub const WAITS: u8 = 6;
 }
 
 impl Asked {
@@ -139,6 +142,7 @@ impl Told {
             }
             Told::Tell => vec![first::TELL],
             Told::Decided(number) => [&[first::DECIDED][..], &number.to_be_bytes()].concat(),
+            Told::Waits(number) => [&[first::WAITS][..], &number.to_be_bytes()].concat(),
             Told::Allow(names) => {
                 let mut bytes = vec![first::ALLOW];
                 for (list, name) in names {
@@ -160,6 +164,7 @@ impl Told {
             (first::BECAME, rest) => Told::Became(rest.iter().copied().map(Became::decode).collect()),
             (first::TELL, []) => Told::Tell,
             (first::DECIDED, rest) => Told::Decided(u32::from_be_bytes(rest.try_into().ok()?)),
+            (first::WAITS, rest) => Told::Waits(u32::from_be_bytes(rest.try_into().ok()?)),
             (first::ALLOW, mut rest) => {
                 let mut names = Vec::new();
                 while let [high, low, length, more @ ..] = rest {
@@ -297,7 +302,8 @@ mod tests {
     fn what_is_said_is_read_again() {
         let became = vec![Became::Reached, Became::Refused, Became::Failed];
         let names = vec![(700, "*.a.example".to_owned()), (0, "x".repeat(LONGEST_NAME))];
-        for told in [Told::Became(became), Told::Tell, Told::Decided(7), Told::Allow(names), Told::AllowAll] {
+        let numbers = [Told::Decided(7), Told::Waits(8)];
+        for told in numbers.into_iter().chain([Told::Became(became), Told::Tell, Told::Allow(names), Told::AllowAll]) {
             assert_eq!(Told::decode(&told.encode()), Some(told));
         }
         let many: Vec<_> = (0..100).map(|list| (list, "x".repeat(100))).collect();

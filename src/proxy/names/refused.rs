@@ -10,15 +10,17 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-/// How many wait at a time.
+/// How many wait at a time for the launcher, and how many for the user.
 const MOST: usize = 32;
+const MOST_ASKED: usize = 64;
 
 /// How many are told of in a second, and how many at once after a pause.
 const EACH_SECOND: u32 = 100;
 const AT_ONCE: u32 = 200;
 
-/// How long the launcher may take.
+/// How long the launcher may take, and how long if it asks the user: resolv.conf(5) has resolvers wait for longer.
 const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE_OF_USER: Duration = Duration::from_secs(24);
 
 /// How long the number of those that are only counted may be out of date.
 const COUNTED_EACH: Duration = Duration::from_millis(100);
@@ -28,7 +30,10 @@ pub(super) struct Held {
     number: u32,
     pub from: From,
     pub query: Query,
+    pub why: Why,
     until: Instant,
+    /// The user is asked about it.
+    asked: bool,
 }
 
 /// What is told of.
@@ -66,7 +71,8 @@ impl RefusedNames {
         why: Why,
     ) -> Option<Query> {
         let now = Instant::now();
-        if self.held.len() >= MOST || !self.budget.take(now) {
+        let waiting = self.held.iter().filter(|held| !held.asked).count();
+        if waiting >= MOST || !self.budget.take(now) {
             self.uncounted += 1;
             return Some(query);
         }
@@ -85,7 +91,19 @@ impl RefusedNames {
             return Some(query);
         }
         self.number = self.number.wrapping_add(1);
-        self.held.push(Held { number, from, query, until: now + PATIENCE });
+        self.held.push(Held { number, from, query, why, until: now + PATIENCE, asked: false });
+        None
+    }
+
+    /// The user is asked about the name of this question. Gives it back if too many wait for that already.
+    pub fn waits(&mut self, number: u32) -> Option<Held> {
+        let full = self.held.iter().filter(|held| held.asked).count() >= MOST_ASKED;
+        let at = self.held.iter().position(|held| held.number == number)?;
+        if full {
+            return Some(self.held.remove(at));
+        }
+        let held = self.held.get_mut(at)?;
+        (held.until, held.asked) = (Instant::now() + PATIENCE_OF_USER, true);
         None
     }
 

@@ -5,7 +5,7 @@ use super::client::{Client, From};
 use super::confine;
 use super::message::{self, Answer, Came, Query, Sent};
 use super::notes::reason;
-use super::refused::RefusedNames;
+use super::refused::{Held, RefusedNames};
 use super::rules::{Decision, Rules};
 use super::through::Through;
 use super::upstream::Upstream;
@@ -201,6 +201,12 @@ impl Server {
                 Told::Decided(number) => {
                     let held = self.refused.as_mut().and_then(|refused| refused.decided(number));
                     if let Some(held) = held {
+                        self.decided(held);
+                    }
+                }
+                Told::Waits(number) => {
+                    let held = self.refused.as_mut().and_then(|refused| refused.waits(number));
+                    if let Some(held) = held {
                         self.answer(held.from, &held.query.refused());
                     }
                 }
@@ -208,6 +214,14 @@ impl Server {
                 // Nobody waits for it any more.
                 Told::Became(_) => {}
             }
+        }
+    }
+
+    /// Answers a question whose name was refused. The user may have allowed the name.
+    fn decided(&mut self, Held { from, query, why, .. }: Held) {
+        match self.rules.decide(&query.name) {
+            Decision::Answered(lists) if why == Why::Unknown => self.ask_servers(from, query, lists),
+            _ => self.answer(from, &query.refused()),
         }
     }
 
@@ -293,6 +307,11 @@ impl Server {
                 return self.refuse(from, query, why);
             }
         };
+        self.ask_servers(from, query, lists);
+    }
+
+    /// Asks name servers, for a name that these lists have.
+    fn ask_servers(&mut self, from: From, query: Query, lists: Vec<u16>) {
         self.counted += 1;
         let id = self.random.hash_one(self.counted) as u16;
         match Upstream::new(query.question(id), &self.rules.servers) {
