@@ -2531,7 +2531,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__network__subcmd__create)
-            opts="--subnet --gateway --internal"
+            opts="--subnet --gateway --ipv6 --internal"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

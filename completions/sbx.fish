@@ -430,8 +430,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand network; and not __fish_seen_sub
 complete -c sbx -n "__fish_sbx_using_subcommand network; and not __fish_seen_subcommand_from create allow ls list inspect rm remove help" -f -a "rm" -d 'Remove networks that no sandbox is in'
 complete -c sbx -n "__fish_sbx_using_subcommand network; and not __fish_seen_subcommand_from create allow ls list inspect rm remove help" -f -a "remove" -d 'Remove networks that no sandbox is in'
 complete -c sbx -n "__fish_sbx_using_subcommand network; and not __fish_seen_subcommand_from create allow ls list inspect rm remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Addresses: a private network of IPv4 (default: the first of 10.89.0.0/24, 10.89.1.0/24 ... that is free)' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'The address by which the outside is reached (default: the first)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Addresses: a private network of IPv4 (default: the first of 10.89.0.0/24, 10.89.1.0/24 ... that is free), one of IPv6 in fd00::/8, or one of each' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'The address by which the outside is reached, of either family (default: the first of the subnet)' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from create" -l ipv6 -d 'Addresses of IPv6, too (default: those of IPv4 alone): the subnet of IPv6 that is named, or a random one'
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from create" -l internal -d 'Nothing is reached but the other sandboxes in the network'
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from ls" -l format -d 'Print by a template, as \'{{.Name}} {{.Subnet}}\', or json' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print names alone'

@@ -47,7 +47,7 @@ const TRIED: [(&str, [&str; 6]); 3] = [
 /// socket is made. A letter for each
 /// protocol and family: TCP, UDP and ICMP, each by IPv4 and by IPv6.
 #[rustfmt::skip]
-const TABLE: [(&str, [&str; 3]); 15] = [
+const TABLE: [(&str, [&str; 3]); 18] = [
     //                                                                   Internet  private   host
     ("--net none",                                                     ["....xx", "....xx", "....xx"]),
     ("--net host",                                                     ["++++++", "++++++", "++++++"]),
@@ -66,6 +66,10 @@ const TABLE: [(&str, [&str; 3]); 15] = [
     ("--network one",                                                  ["+.+.+.", "-.-.-.", "-.-.-."]),
     ("--network one --set network.deny=[\"internet/udp\"]",            ["+.-.+.", "-.-.-.", "-.-.-."]),
     ("--network inner",                                                ["......", "......", "......"]),
+    ("--network six",                                                  ["++++++", "------", "------"]),
+    ("--network six --set network.allow=[\"private:80/tcp\",\"::/0/icmp\"]",
+                                                                       ["-----+", "++---+", "------"]),
+    ("--network six --set network.deny=[\"2001:db8:f::10\"]",          ["+-+-+-", "------", "------"]),
 ];
 
 /// What a line of `tests/network/try` says, as a letter of the table.
@@ -102,7 +106,7 @@ fn each_network_reaches_by_each_helper_family_and_protocol_what_its_profile_says
             format!("\"$SBX\" -q {flags} {with} -- python3 -c \"$TRY\" {}; echo end; ", tries.join(" "))
         });
         let text = format!(
-            "\"$SBX\" network create one >/dev/null; \"$SBX\" network create --internal inner >/dev/null; mkfifo go; exec 3<>go; \
+            "\"$SBX\" network create one >/dev/null; \"$SBX\" network create --internal inner >/dev/null; \"$SBX\" network create --ipv6 six >/dev/null; mkfifo go; exec 3<>go; \
              \"$SBX\" -q --net private --set network.helper={helper} -- sh -c 'echo runs; read line' <go >other & OTHER=$!; \
              until grep -q runs other || ! kill -0 $OTHER; do sleep 0.02; done; {} echo go >&3; wait",
             rows.collect::<String>()

@@ -102,7 +102,8 @@ pub enum Verb {
     #[command(
         after_help = "A sandbox joins a network by `--network NAME`, or network.mode = \"net:NAME\" in a profile. Sandboxes in one\n\
                             network reach each other by their addresses, and by their names: that of `--name`, and each `--network-alias`,\n\
-                            with or without `.` and the name of the network behind it.\n\
+                            with or without `.` and the name of the network behind it. A network has addresses of IPv4, and of IPv6\n\
+                            if it is made with `--ipv6`.\n\
                             `allow` is for a private network, too: sbx network allow SANDBOX example.org:443"
     )]
     Network(Network),

@@ -1,16 +1,16 @@
 //! `sbx network`: networks that several sandboxes share.
 
 use super::args::{NetworkCreate, NetworkInspect, NetworkLs, NetworkRm, NetworkVerb};
+use super::network_create::Asked;
 use super::template::Template;
 use super::{args, elapsed, listed, network_allow, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::proxy::network::message::{self, Answer, Member, Next, Request};
-use crate::spec::Subnet;
+use crate::spec::Range6;
 use crate::state::{Network, Networks};
 use crate::sys;
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -23,9 +23,6 @@ const COLUMNS: [&str; 5] = ["Name", "Subnet", "Gateway", "Internal", "Sandboxes"
 
 /// How long the process that holds a network may take to say who is in it.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Addresses that slirp4netns gives to its own end.
-const OF_SLIRP4NETNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 0);
 
 pub(super) fn main(args: &args::Network) -> Result<u8> {
     if let NetworkVerb::Allow(args) = &args.verb {
@@ -42,52 +39,10 @@ pub(super) fn main(args: &args::Network) -> Result<u8> {
 }
 
 fn create(networks: &Networks, args: &NetworkCreate) -> Result<u8> {
-    let wrong = |flag: &str, text: &str, why: String| Error::new(format!("--{flag} {text}: {why}"));
-    let subnet = args.subnet.as_ref().map(|text| {
-        text.parse::<Subnet>().map_err(|why| wrong("subnet", text, why).hint("write for example --subnet 10.90.0.0/24"))
-    });
-    let gateway = args.gateway.as_ref().map(|text| {
-        text.parse::<Ipv4Addr>().map_err(|_| {
-            wrong("gateway", text, "it is no address of IPv4".into()).hint("an address in the subnet, or leave it out")
-        })
-    });
-    let (subnet, gateway) = (subnet.transpose()?, gateway.transpose()?);
+    let asked = Asked::read(args)?;
     let name = &args.name;
-    networks.create(name, |others| {
-        let taken = taken(others)?;
-        let meets = |subnet: Subnet| taken.iter().find(|(other, _)| other.meets(subnet));
-        let subnet = match subnet {
-            Some(subnet) => match meets(subnet) {
-                None => subnet,
-                Some((other, whose)) => {
-                    return Err(Error::new(format!("--subnet {subnet} has addresses of {other}, {whose}"))
-                        .hint("name another one, or leave it out: then one that is free is found"));
-                }
-            },
-            None => {
-                let free = |subnet: &Subnet| meets(*subnet).is_none();
-                let mut all = (0..=255).map(|part| Subnet::around(Ipv4Addr::new(10, 89, part, 0), 24));
-                all.find(free).ok_or_else(|| {
-                    Error::new("none of 10.89.0.0/24 to 10.89.255.0/24 is free").hint("name another one: --subnet CIDR")
-                })?
-            }
-        };
-        Network::new(name, subnet, gateway, args.internal)
-    })?;
+    networks.create(name, |others| asked.chosen(name, others))?;
     output::print(&format!("{name}\n")).map(|()| 0)
-}
-
-/// Networks whose addresses no new one may have, and whose they are.
-fn taken(others: &[Network]) -> Result<Vec<(Subnet, String)>> {
-    let host = sys::interface_addresses()
-        .map_err(|errno| Error::new(format!("this host's addresses cannot be read: {errno}")))?;
-    let host = host.into_iter().filter_map(|(address, prefix)| match address {
-        IpAddr::V4(address) => Some((Subnet::around(address, prefix), "which this host is attached to".to_owned())),
-        IpAddr::V6(_) => None,
-    });
-    let others = others.iter().map(|other| (other.subnet, format!("which the network `{}` has", other.name)));
-    let slirp = (Subnet::around(OF_SLIRP4NETNS, 24), "which slirp4netns has".to_owned());
-    Ok(others.chain(host).chain([slirp]).collect())
 }
 
 /// Who is in a network; none if nobody answers.
@@ -111,13 +66,22 @@ fn members(networks: &Networks, network: &Network) -> Option<Vec<Member>> {
 
 fn described(networks: &Networks, network: &Network) -> Value {
     let members = members(networks, network);
-    let of = |member: &Member| json!({ "address": member.address, "names": member.names, "pid": member.pid });
+    let of = |member: &Member| {
+        let mut shown = json!({ "address": member.address, "names": member.names, "pid": member.pid });
+        if let (Value::Object(shown), Some(address)) = (&mut shown, member.address6) {
+            shown.insert("address6".into(), json!(address));
+        }
+        shown
+    };
+    let v6 = network.v6.map(|Range6 { subnet, gateway }| json!({ "subnet": subnet, "gateway": gateway }));
+    let v4 = json!({ "subnet": network.subnet, "gateway": network.gateway });
+    let subnets: Vec<_> = std::iter::once(v4).chain(v6).collect();
     json!({
         "name": network.name,
         "driver": "bridge",
         "created": elapsed::rfc3339(network.created),
-        "subnets": [{ "subnet": network.subnet, "gateway": network.gateway }],
-        "ipv6_enabled": false,
+        "subnets": subnets,
+        "ipv6_enabled": network.v6.is_some(),
         "internal": network.internal,
         "dns_enabled": true,
         "sandboxes": members.map(|members| members.iter().map(of).collect::<Vec<_>>()),
@@ -164,11 +128,18 @@ fn row(networks: &Networks, network: &Network) -> Value {
         "Name": network.name,
         "Driver": "bridge",
         "Created": elapsed::rfc3339(network.created),
-        "Subnet": network.subnet,
-        "Gateway": network.gateway,
+        "Subnet": both(&network.subnet, network.v6.map(|range| range.subnet)),
+        "Gateway": both(&network.gateway, network.v6.map(|range| range.gateway)),
+        "IPv6Enabled": network.v6.is_some(),
         "Internal": network.internal,
         "Sandboxes": members,
     })
+}
+
+/// A text for both families.
+fn both(v4: &impl ToString, v6: Option<impl ToString>) -> String {
+    let v6 = v6.map_or_else(String::new, |v6| format!(",{}", v6.to_string()));
+    v4.to_string() + &v6
 }
 
 fn inspect(networks: &Networks, args: &NetworkInspect) -> Result<u8> {

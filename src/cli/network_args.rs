@@ -30,12 +30,15 @@ pub enum NetworkVerb {
 /// `sbx network create`
 #[derive(Args, Debug)]
 pub struct NetworkCreate {
-    /// Addresses: a private network of IPv4 (default: the first of 10.89.0.0/24, 10.89.1.0/24 ... that is free)
+    /// Addresses: a private network of IPv4 (default: the first of 10.89.0.0/24, 10.89.1.0/24 ... that is free), one of IPv6 in fd00::/8, or one of each
     #[arg(long, value_name = "CIDR", value_hint = ValueHint::Other)]
-    pub subnet: Option<String>,
-    /// The address by which the outside is reached (default: the first)
+    pub subnet: Vec<String>,
+    /// The address by which the outside is reached, of either family (default: the first of the subnet)
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
-    pub gateway: Option<String>,
+    pub gateway: Vec<String>,
+    /// Addresses of IPv6, too (default: those of IPv4 alone): the subnet of IPv6 that is named, or a random one
+    #[arg(long)]
+    pub ipv6: bool,
     /// Nothing is reached but the other sandboxes in the network
     #[arg(long)]
     pub internal: bool,

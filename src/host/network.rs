@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The long option of pasta(1) by which a recent one is known: it came in August 2024. Earlier ones answer a refused
 /// connection with a reset that the kernel does not take for one.
@@ -37,8 +37,14 @@ pub struct NetworkFacts {
     /// Why the kernel makes no bridge; none if it does, or if only the sandbox's own network tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<Errno>,
+    /// Whether the kernel has no IPv6, if the network is one of several sandboxes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_v6: bool,
     /// Whether the host has a default route, of IPv4 or IPv6.
     pub routed: bool,
+    /// Whether it has one of IPv6, if the network is one of several sandboxes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub routed6: bool,
     /// Whether the installed pasta is one of before August 2024.
     pub old_pasta: bool,
     /// The directory that /etc/resolv.conf lies in, behind links.
@@ -101,6 +107,8 @@ pub(super) fn probe(
     Some(NetworkFacts {
         joined: None,
         bridge: named.as_ref().and_then(|_| try_bridge()),
+        routed6: named.is_some() && has_route("/proc/net/ipv6_route", is_default6),
+        without_v6: named.is_some() && !Path::new("/proc/net/if_inet6").exists(),
         named,
         tun: sys::openat(sys::cwd(), c"/dev/net/tun", libc::O_RDWR, 0).err(),
         filter: sys::netfilter_socket().err(),

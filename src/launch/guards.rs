@@ -30,7 +30,7 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
     if let Some(rules) = &mut plan.packet_rules {
         let subnet = rules.peers.as_ref().map(|peers| peers.subnet);
         let shared = |to: &PacketTarget| match (to, subnet) {
-            (PacketTarget::Addresses(to), Some(subnet)) => to.contains(subnet.first().into()),
+            (PacketTarget::Addresses(to), Some(subnet)) => to.contains(subnet.v4.first().into()),
             _ => false,
         };
         rules.rules.retain(|rule| {

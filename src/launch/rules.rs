@@ -4,8 +4,9 @@ use crate::error::{Error, Result};
 use crate::netfilter::{self, Batch, HostAddresses, Refused, RefusedPacket};
 use crate::plan::{FORWARDER, Later, NO_FILTER, Plan, RulePlan};
 use crate::proxy::names::ask::{Became, RefusedName, Wanted, Why};
+use crate::spec::OwnAddresses;
 use crate::sys::{self, Waited};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -23,23 +24,23 @@ pub(super) struct PacketRules {
     changed: bool,
     /// The rules.
     plan: RulePlan,
-    /// The sandbox's own address in a network that it shares with others.
-    address: Option<Ipv4Addr>,
+    /// The sandbox's own addresses in a network that it shares with others.
+    own: Option<OwnAddresses>,
     /// How often they were changed.
     generation: u32,
 }
 
 impl PacketRules {
-    /// Makes the rules of a plan; `address` is the sandbox's own in a network that it shares with others.
-    pub fn new(filter: OwnedFd, rules: &RulePlan, plan: &Plan, address: Option<Ipv4Addr>) -> Result<PacketRules> {
+    /// Makes the rules of a plan; `own` are the sandbox's own addresses in a network that it shares with others.
+    pub fn new(filter: OwnedFd, rules: &RulePlan, plan: &Plan, own: Option<OwnAddresses>) -> Result<PacketRules> {
         let host = |errno: sys::Errno| Error::new(format!("this host's addresses cannot be read: {errno}"));
         // Watched before they are read: none is missed that comes between.
         let changes = sys::watch_addresses().map_err(host)?;
         let send = |batch: Batch| batch.send(filter.as_fd()).map_err(|refused| failed(refused, plan));
-        send(netfilter::table(&rules.rules, &rules.published, rules.peers.as_ref().zip(address)))?;
+        send(netfilter::table(&rules.rules, &rules.published, rules.peers.as_ref().zip(own)))?;
         let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
-        Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone(), address, generation: 0 })
+        Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone(), own, generation: 0 })
     }
 
     /// Descriptors that must stay open.
@@ -94,7 +95,7 @@ impl PacketRules {
     /// The rule that refuses a packet, as a profile would say it.
     pub fn refuses_packet(&self, packet: &RefusedPacket) -> String {
         let (address, port) = packet.to;
-        let sender = self.plan.peers.as_ref().zip(self.address);
+        let sender = self.plan.peers.as_ref().zip(self.own);
         let sender = sender.and_then(|(peers, own)| peers.refuses_sender(packet.from.0, own));
         sender.unwrap_or_else(|| self.plan.refuses(address, packet.known_protocol(), port, &self.known))
     }
@@ -122,7 +123,7 @@ impl PacketRules {
             return Ok(later);
         }
         let (old, new) = (&self.plan.rules, &later.rules);
-        let peers = new.peers.as_ref().zip(self.address);
+        let peers = new.peers.as_ref().zip(self.own);
         let batch = netfilter::changed(old, &new.rules, self.generation + 1, &new.published, peers);
         if !batch.is_one_step() {
             return Err(Error::new("the rules are too long to be changed in one step")

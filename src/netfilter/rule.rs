@@ -40,6 +40,14 @@ impl Family {
         }
     }
 
+    /// The same of the sender's.
+    pub fn sender(self) -> Value {
+        match self {
+            Family::V4 => Value::Network(12, 4),
+            Family::V6 => Value::Network(8, 16),
+        }
+    }
+
     pub fn of(self, addresses: &Addresses) -> &Ranges {
         match self {
             Family::V4 => &addresses.v4,

@@ -9,8 +9,7 @@ use super::peers::{self, Peers};
 use super::rule::{Compare, Family, REFUSE, Rule, TABLE, Value};
 use super::sets::{DELETE_ELEMENTS, NEW_ELEMENTS, elements, set};
 use super::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
-use crate::spec::Protocol;
-use std::net::Ipv4Addr;
+use crate::spec::{OwnAddresses, Protocol};
 
 /// Types of messages.
 const DELETE_RULE: u16 = 8;
@@ -26,11 +25,11 @@ const ELEMENTS: usize = 500;
 const LOOPBACK: [u8; 4] = 1u32.to_ne_bytes();
 
 /// The messages that make the table, with the sets of the host's addresses empty. What comes from outside first is let in at the ports of
-/// `published`, and may be answered, wherever that goes. With `peers`, packets leave from that address alone.
+/// `published`, and may be answered, wherever that goes. With `peers`, packets leave from these addresses alone.
 ///
 /// No rule trusts connection tracking to tell what the program began: it can send packets from addresses that it does not have
 /// (IPV6_FREEBIND of ipv6(7)), and answer itself in another's name. Marks are trusted, since rules alone make them.
-pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<(&Peers, Ipv4Addr)>) -> Batch {
+pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<(&Peers, OwnAddresses)>) -> Batch {
     let mut batch = Batch::default();
     batch.add("the table", new_table());
     let mut message = Message::new(NEW_CHAIN, CREATE);
@@ -47,11 +46,11 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
     batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
     batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
     batch.add("a chain with a hook", hook(INPUT, Hook::Input));
-    for rule in incoming(published) {
+    for rule in incoming(published, peers.is_some()) {
         batch.add("a rule by connection (nft_ct)", rule);
     }
     if let Some((Peers { subnet, let_in: true, denied }, _)) = peers {
-        for rule in peers::kept_out(denied).into_iter().chain([peers::come_in(*subnet)]) {
+        for rule in peers::come_in(*subnet, denied) {
             batch.add("a rule", rule);
         }
     }
@@ -69,7 +68,7 @@ pub fn changed(
     new: &[PacketRule],
     generation: u32,
     published: &[PublishedInside],
-    peers: Option<(&Peers, Ipv4Addr)>,
+    peers: Option<(&Peers, OwnAddresses)>,
 ) -> Batch {
     let mut batch = Batch::default();
     let mut message = Message::new(DELETE_RULE, 0);
@@ -123,13 +122,21 @@ fn of_rule(generation: u32, index: usize, family: Family) -> String {
 }
 
 /// Adds the rules on what leaves, those of the profile among them.
-fn outgoing(made: Vec<Message>, published: &[PublishedInside], peers: Option<(&Peers, Ipv4Addr)>, batch: &mut Batch) {
-    let mut always = always().into_iter();
-    always.next().into_iter().for_each(|rule| batch.add("a rule", rule));
-    if let Some((_, address)) = peers {
-        peers::own(address).into_iter().for_each(|rule| batch.add("a rule", rule));
-    }
-    for rule in always {
+fn outgoing(
+    made: Vec<Message>,
+    published: &[PublishedInside],
+    peers: Option<(&Peers, OwnAddresses)>,
+    batch: &mut Batch,
+) {
+    let by_loopback = Rule::message(OUTPUT, |rule| {
+        rule.load(Value::Leaves).only(Compare::Equal, &LOOPBACK).accept();
+    });
+    let before = match peers {
+        Some((_, own)) => peers::own(own),
+        // Which only the kernel sends: router solicitation, neighbour solicitation and advertisement.
+        None => [[133, 133], [135, 136]].map(|types| neighbour_discovery(OUTPUT, types)).into(),
+    };
+    for rule in std::iter::once(by_loopback).chain(before) {
         batch.add("a rule", rule);
     }
     if !published.is_empty() {
@@ -139,16 +146,6 @@ fn outgoing(made: Vec<Message>, published: &[PublishedInside], peers: Option<(&P
         batch.add("a rule", rule);
     }
     batch.add("a rule", Rule::message(OUTPUT, |rule| rule.refuse()));
-}
-
-/// The rules before those of the profile.
-fn always() -> Vec<Message> {
-    let by_loopback = Rule::message(OUTPUT, |rule| {
-        rule.load(Value::Leaves).only(Compare::Equal, &LOOPBACK).accept();
-    });
-    // Which only the kernel sends: router solicitation, neighbour solicitation and advertisement.
-    let discovery = [[133, 133], [135, 136]].map(|types| neighbour_discovery(OUTPUT, types));
-    std::iter::once(by_loopback).chain(discovery).collect()
 }
 
 /// A rule that accepts messages of neighbour discovery (RFC 4861) of these types.
@@ -162,8 +159,8 @@ fn neighbour_discovery(chain: &str, [first, last]: [u8; 2]) -> Message {
 }
 
 /// The rules on what comes in, of which all else is dropped: a helper gives the program whatever comes to the port of the host that a
-/// datagram of the program's has left by, from wherever it comes.
-fn incoming(published: &[PublishedInside]) -> Vec<Message> {
+/// datagram of the program's has left by, from wherever it comes. A network that is `shared` has no router that advertises itself.
+fn incoming(published: &[PublishedInside], shared: bool) -> Vec<Message> {
     const NEW: u32 = 8;
     let by_loopback = Rule::message(INPUT, |rule| {
         rule.load(Value::Comes).only(Compare::Equal, &LOOPBACK).accept();
@@ -172,7 +169,8 @@ fn incoming(published: &[PublishedInside]) -> Vec<Message> {
     let marked = Rule::message(INPUT, |rule| {
         rule.load(Value::Mark).only(Compare::NotEqual, &0u32.to_ne_bytes()).accept();
     });
-    let mut rules = vec![by_loopback, marked, neighbour_discovery(INPUT, [134, 136])];
+    let discovery = neighbour_discovery(INPUT, [if shared { 135 } else { 134 }, 136]);
+    let mut rules = vec![by_loopback, marked, discovery];
     for PublishedInside { v6, service } in published {
         let family = if *v6 { Family::V6 } else { Family::V4 };
         rules.push(Rule::message(INPUT, |rule| {
@@ -325,15 +323,21 @@ mod tests {
         let named = [("192.0.2.9", 60), ("2001:db8::9", 3600), ("192.0.2.10", 61)]
             .map(|(address, lifetime)| (address.parse().unwrap(), Duration::from_secs(lifetime)));
         let fewer_rules = [&rules[..2], &rules[3..]].concat();
-        let subnet = crate::spec::Subnet::around([10, 89, 0, 0].into(), 24);
+        let (v4, v6) = ("10.89.0.0/24".parse().unwrap(), "fd12::/64".parse().unwrap());
+        let subnet = crate::spec::Subnets { v4, v6: Some(v6) };
         let denied = |to, service: &str| {
             let service = service.parse::<crate::spec::NetworkRule>().unwrap().service;
             PacketRule { service, ..rule(false, to) }
         };
-        let some = || PacketTarget::Addresses(Addresses::network([10, 89, 0, 8].into(), 30).unwrap_or_default());
+        let some = || {
+            let [v4, v6] = [("10.89.0.8", 30), ("fd12::8", 126)]
+                .map(|(address, prefix)| Addresses::network(address.parse().unwrap(), prefix).unwrap_or_default());
+            PacketTarget::Addresses(v4.and(&v6))
+        };
         let denied = vec![denied(some(), "/udp"), denied(some(), ":53-54"), denied(PacketTarget::Host, "/icmp")];
         let peers = Peers { subnet, let_in: true, denied };
-        let shared = Some((&peers, [10, 89, 0, 2].into()));
+        let own = OwnAddresses { v4: [10, 89, 0, 2].into(), v6: Some("fd12::2".parse().unwrap()) };
+        let shared = Some((&peers, own));
         let more_rules = [&rules[..], &[rule(true, PacketTarget::Names(2))]].concat();
         let batches = [
             table(&rules, &published, shared),

@@ -243,7 +243,7 @@ mod tests {
         let without = RulePlan { names: None, ..named.clone() };
         let nameless = RuleLines { nameless: true, ..named.lines.clone() };
         let nameless = RulePlan { names: None, lines: nameless, ..named.clone() };
-        let subnet = crate::spec::Subnet::around([10, 89, 0, 0].into(), 24);
+        let subnet = crate::spec::Subnets { v4: "10.89.0.0/24".parse().unwrap(), v6: None };
         let shared = Some(SharedLine { name: "web".into(), subnet, internal: true });
         let internal = RulePlan { lines: RuleLines { shared, ..named.lines.clone() }, ..named.clone() };
         for (plan, lines, tcp, why) in [

@@ -88,7 +88,7 @@ pub use memory::{MemoryPlan, inodes};
 pub use named::{NamedNetworkPlan, unmade};
 pub use names::{FORWARDER, NameList, NamePlan};
 pub use namespaces::{JoinedNamespace, JoinedNetwork, NamespacePlan, NetworkSettings};
-pub use network::{ENDED, LOST};
+pub use network::{ENABLE_V6, ENDED, LOST};
 pub use note::{MissingNamespace, NotInMode, Note};
 pub use op::{Attributes, Op, OwnFile};
 pub use parts::{Absent, Closed, Create, Placed};

@@ -6,7 +6,7 @@ use super::lines::{Lines, from};
 use crate::error::{Error, Result};
 use crate::host::{Facts, NamedFacts};
 use crate::netfilter::{PacketRule, PacketTarget, Peers};
-use crate::spec::{Addresses, HelperDeath, Network, Origin, Sandbox, Service, Subnet};
+use crate::spec::{Addresses, HelperDeath, Network, Origin, Range6, Sandbox, Service, Subnet, Subnets};
 use crate::state::{self, Places};
 use crate::sys::Errno;
 use serde::Serialize;
@@ -21,6 +21,9 @@ pub struct NamedNetworkPlan {
     pub subnet: Subnet,
     /// The address by which the outside is reached.
     pub gateway: Ipv4Addr,
+    /// The same of IPv6, if it has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v6: Option<Range6>,
     /// Whether the outside is not reached at all.
     pub internal: bool,
     /// Names by which others in it find this sandbox, beside that of the sandbox.
@@ -55,7 +58,14 @@ pub(super) fn facts<'a>(sandbox: &Sandbox, facts: &'a Facts) -> Result<Option<&'
         Some(found) => found.as_ref().map_err(|error| error.clone().origin(&origin))?,
         None => return Err(Error::new("nobody looked for the network").origin(&origin)),
     };
+    let without_v6 = network.is_some_and(|network| network.without_v6);
     match network.and_then(|network| network.bridge) {
+        None if without_v6 && found.network.v6.is_some() => Err(Error::new(format!(
+            "the network `{}` has addresses of IPv6, and this kernel has no IPv6",
+            found.network.name
+        ))
+        .origin(&origin)
+        .hint("start the kernel without ipv6.disable=1; or remove the network, and make it without --ipv6")),
         None => Ok(Some(found)),
         Some(errno) => Err(Error::new(format!(
             "network.mode = \"net:{}\" needs a bridge, and interfaces attached to it, which this kernel does not make: {errno}",
@@ -88,6 +98,7 @@ pub(super) fn plan(sandbox: &Sandbox, all: &Facts) -> Result<Option<NamedNetwork
         name: network.name.clone(),
         subnet: network.subnet,
         gateway: network.gateway,
+        v6: network.v6,
         internal: network.internal,
         names: sandbox.named_network.aliases.iter().map(|(name, _)| name.clone()).collect(),
         ids: (all.uid, all.gid),
@@ -99,14 +110,9 @@ pub(super) fn plan(sandbox: &Sandbox, all: &Facts) -> Result<Option<NamedNetwork
     }))
 }
 
-/// The addresses of a network.
-pub(super) fn addresses(subnet: Subnet) -> Addresses {
-    Addresses::network(subnet.first().into(), subnet.prefix()).unwrap_or_default()
-}
-
 /// What is let in of other sandboxes' in the network: all but what rules for the network's addresses deny.
-pub(super) fn peers(subnet: Subnet, denied: Vec<PacketRule>) -> Peers {
-    let all = addresses(subnet);
+pub(super) fn peers(subnet: Subnets, denied: Vec<PacketRule>) -> Peers {
+    let all = subnet.addresses();
     let whole = |rule: &PacketRule| match &rule.to {
         PacketTarget::Addresses(addresses) => addresses.covers(&all) && rule.service == Service::default(),
         _ => false,
@@ -116,10 +122,10 @@ pub(super) fn peers(subnet: Subnet, denied: Vec<PacketRule>) -> Peers {
 }
 
 /// What of a rule is for addresses of the network; none if nothing is.
-pub(super) fn narrowed(to: PacketTarget, subnet: Subnet) -> Option<PacketTarget> {
+pub(super) fn narrowed(to: PacketTarget, subnet: Subnets) -> Option<PacketTarget> {
     match to {
         PacketTarget::Addresses(all) => {
-            let here = all.within(&addresses(subnet));
+            let here = all.within(&subnet.addresses());
             (here != Addresses::default()).then_some(PacketTarget::Addresses(here))
         }
         PacketTarget::Host => Some(to),
@@ -140,9 +146,10 @@ impl NamedNetworkPlan {
             (Some(helper), _) => format!("from which the outside is reached through {}", helper.program),
             (None, false) => "from which nothing outside is reached, since the host has no network".to_owned(),
         };
+        let v6 = self.v6.map_or_else(String::new, |v6| format!(", {} at {}", v6.subnet, v6.gateway));
         lines.add(
             "network",
-            format!("net:{}, {} at {}, {outside}{}", self.name, self.subnet, self.gateway, from(&self.origin)),
+            format!("net:{}, {} at {}{v6}, {outside}{}", self.name, self.subnet, self.gateway, from(&self.origin)),
         );
         let names =
             if self.names.is_empty() { "that of the sandbox, if it has one".to_owned() } else { self.names.join(" ") };

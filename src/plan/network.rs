@@ -161,7 +161,7 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
             let confined = Joined { how: PASTA.into(), keeps: None, files: None };
             (pasta(sandbox, &ports, facts, network), Readiness::Number, confined)
         }
-        Kind::Slirp4netns => (slirp4netns(sandbox, &ports), Readiness::Byte, shown(&ports, facts, network)),
+        Kind::Slirp4netns => (slirp4netns(sandbox, &ports, network), Readiness::Byte, shown(&ports, facts, network)),
     };
     let mut descriptors = vec![(0, Given::UserNamespace), (1, Given::NetworkNamespace)];
     descriptors.extend(args.contains(&Argument::Requests).then_some((-1, Given::Requests)));
@@ -243,6 +243,12 @@ fn name_servers_reached(sandbox: &Sandbox, facts: &Facts, network: &NetworkFacts
     }
 }
 
+/// Whether the network is one that sandboxes share and that has no addresses of IPv6.
+fn shares_v4_alone(sandbox: &Sandbox, network: &NetworkFacts) -> bool {
+    let named = network.named.as_ref().and_then(|named| named.as_ref().ok());
+    matches!(sandbox.network, Network::Named(_)) && named.is_none_or(|named| named.network.v6.is_none())
+}
+
 /// The arguments of pasta(1). By default it mirrors all ports, and shows the host's loopback at the gateway's address.
 fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &NetworkFacts) -> Vec<Argument> {
     let carried: Vec<_> = ports.iter().enumerate().filter(|(_, port)| port.carrier != Carrier::Relay).collect();
@@ -255,7 +261,7 @@ fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &Network
     args.extend(["--tcp-ns=none", "--udp-ns=none"]);
     args.extend(["-P", "/proc/self/fd/2", "--userns", USER, "--netns", NET]);
     let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-    if let Network::Named(_) = sandbox.network {
+    if shares_v4_alone(sandbox, network) {
         args.push("--ipv4-only".into());
     }
     let (v4, v6) = Kind::Pasta.forwarders();
@@ -275,12 +281,19 @@ fn pasta(sandbox: &Sandbox, ports: &[PortPlan], facts: &Facts, network: &Network
     args.into_iter().map(Argument::Text).chain(published).collect()
 }
 
+/// The option of slirp4netns(1) by which it carries IPv6, and tells of an address and a route as a router does.
+pub const ENABLE_V6: &str = "--enable-ipv6";
+
 /// The arguments of slirp4netns(1).
-fn slirp4netns(sandbox: &Sandbox, ports: &[PortPlan]) -> Vec<Argument> {
-    let v6 = matches!(sandbox.network, Network::Private(_)).then_some("--enable-ipv6");
+fn slirp4netns(sandbox: &Sandbox, ports: &[PortPlan], network: &NetworkFacts) -> Vec<Argument> {
+    let v6 = match sandbox.network {
+        // What it says of a host without IPv6 does not get to sandboxes behind a bridge: there is no route then, and they are told at once.
+        Network::Named(_) => network.routed6 && !shares_v4_alone(sandbox, network),
+        _ => true,
+    };
     let mut args: Vec<Argument> = ["--configure", "--mtu=65520", "--disable-host-loopback"]
         .into_iter()
-        .chain(v6)
+        .chain(v6.then_some(ENABLE_V6))
         .chain(["--enable-seccomp", "--netns-type=path"])
         .map(|word| Argument::Text(word.into()))
         .collect();

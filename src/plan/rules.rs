@@ -15,7 +15,7 @@ use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, Peers, Published
 use crate::proxy::names::rules::CANARY;
 use crate::spec::{
     AddressClass, Addresses, Destination, NamePattern, NameServers, Network, NetworkRule, Protocol, Published, Ranges,
-    Sandbox, Service, Subnet, Transport,
+    Sandbox, Service, Subnets, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(super) struct RuleLines {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SharedLine {
     pub(super) name: String,
-    pub(super) subnet: Subnet,
+    pub(super) subnet: Subnets,
     /// Nothing else is reached.
     pub(super) internal: bool,
 }
@@ -114,16 +114,16 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         by_name: names.is_some() && sandbox.network_rules.have_names(),
         asks: sandbox.network_rules.ask,
         nameless: sandbox.name_servers == NameServers::None,
-        shared: named.map(|named| SharedLine { name: named.name.clone(), subnet: named.subnet, internal }),
+        shared: named.map(|named| SharedLine { name: named.name.clone(), subnet: named.subnets(), internal }),
     };
     let peers = named.map(|named| {
         let mut denied = Rules::default();
         let here = |rule: &NetworkRule| {
             let targets = everything(&rule.to).into_iter();
-            targets.filter_map(|target| named::narrowed(target, named.subnet)).collect()
+            targets.filter_map(|target| named::narrowed(target, named.subnets())).collect()
         };
         denied.add(deny.iter().map(|rule| (rule, here(rule))), false);
-        named::peers(named.subnet, denied.0)
+        named::peers(named.subnets(), denied.0)
     });
     Ok(Some(RulePlan { rules: lines.rules(names.as_ref()), published: published(sandbox), peers, names, lines }))
 }
@@ -141,7 +141,7 @@ impl RuleLines {
         rules.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, &[], "")?))), true);
         rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
         if let Some(SharedLine { name, subnet, .. }) = shared {
-            rules.accept(&format!("other sandboxes in the network `{name}` ({subnet})"), named::addresses(*subnet));
+            rules.accept(&format!("other sandboxes in the network `{name}` ({subnet})"), subnet.addresses());
         }
         // The order says what counts where addresses are of several kinds.
         rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, &denied, hosts)?))), true);

@@ -186,7 +186,7 @@ fn shared(sandbox: &Sandbox, plan: &Plan) -> String {
         Some(Peers { let_in: true, denied, .. }) => format!(
             "one that it shares: it reaches the other sandboxes in `{}` ({}), and they reach it{}",
             named.name,
-            named.subnet,
+            named.network.subnets(),
             if denied.is_empty() { "" } else { ", but for what network.deny refuses" }
         ),
         _ => format!("one that it shares, in which it is kept from the other sandboxes in `{}`", named.name),

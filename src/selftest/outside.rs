@@ -11,8 +11,8 @@ use crate::netfilter::HostAddresses;
 use crate::plan::syscalls::{self, Arch, Base, Check, Decision};
 use crate::plan::{self, Op, Plan, RulePlan};
 use crate::spec::{
-    BusPolicy, Changes, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Protocol, Sandbox, Service,
-    Subnet, Tty, Wayland, X11,
+    Address, BusPolicy, Changes, Descriptors, Mode, Network, Options, Origin, PathRule, Promise, Protocol, Sandbox,
+    Service, Subnet, Subnets, Tty, Wayland, X11,
 };
 use crate::sys::{self, Errno, UnownedFd};
 use std::io::{Read, Seek};
@@ -264,9 +264,13 @@ fn granted(sandbox: &Sandbox, plan: &Plan, outside: &Outside) -> Granted {
 }
 
 /// The last addresses of a network that sandboxes share: those that are given out last.
-fn last_machines(subnet: Subnet) -> Vec<IpAddr> {
+fn last_machines(Subnets { v4, v6 }: Subnets) -> Vec<IpAddr> {
+    of_family(v4).chain(v6.into_iter().flat_map(of_family)).collect()
+}
+
+fn of_family<A: Address>(subnet: Subnet<A>) -> impl Iterator<Item = IpAddr> {
     let numbers = (1..=subnet.machines()).rev().take(2);
-    numbers.filter_map(|number| subnet.machine(number)).map(IpAddr::from).collect()
+    numbers.filter_map(move |number| subnet.machine(number)).map(Into::into)
 }
 
 /// What is reached under these rules of what the probes send to, by its names.

@@ -34,5 +34,5 @@ pub use sandbox::Sandbox;
 pub use secrets::is_secret_variable;
 pub use services::{Services, SshAgent};
 pub use size::{format_size, parse_size};
-pub use subnet::Subnet;
+pub use subnet::{Address, OwnAddresses, Range6, Subnet, Subnet6, Subnets};
 pub use system::{SYSTEM, is_needed, lies_in_system};

@@ -16,10 +16,10 @@ use super::request::{SOCKET, connect_in};
 use super::store::share;
 use super::{Id, Places};
 use crate::error::{Error, Result};
-use crate::spec::Subnet;
+use crate::spec::{Address, Range6, Subnet, Subnet6, Subnets};
 use crate::sys::{self, Errno};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,10 +51,13 @@ pub struct Network {
     id: String,
     /// Its name.
     pub name: String,
-    /// Its addresses.
+    /// Its addresses of IPv4.
     pub subnet: Subnet,
     /// The address by which the outside is reached.
     pub gateway: Ipv4Addr,
+    /// Its addresses of IPv6, if it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v6: Option<Range6>,
     /// Whether the outside is not reached at all.
     #[serde(default)]
     pub internal: bool,
@@ -69,27 +72,44 @@ impl Network {
         &self.id
     }
 
+    /// All of its addresses.
+    pub fn subnets(&self) -> Subnets {
+        Subnets { v4: self.subnet, v6: self.v6.map(|range| range.subnet) }
+    }
+
     /// A network that is nowhere, for plans for hosts that nobody has.
     pub fn imagined(name: &str, subnet: Subnet, internal: bool) -> Network {
         let (id, gateway) = ("0".repeat(64), subnet.machine(1).unwrap_or(subnet.first()));
-        Network { version: VERSION, id, name: name.to_owned(), subnet, gateway, internal, created: 0 }
+        Network { version: VERSION, id, name: name.to_owned(), subnet, gateway, v6: None, internal, created: 0 }
     }
 
-    /// A network with these addresses; the first one is the gateway's if none is named.
+    /// A network with these addresses of IPv4, and these of IPv6 if it is to have some; the first one of each is the gateway's if none is named.
     ///
     /// # Errors
     ///
     /// The gateway is no machine of the network.
-    pub fn new(name: &str, subnet: Subnet, gateway: Option<Ipv4Addr>, internal: bool) -> Result<Network> {
-        let first = subnet.machine(1).unwrap_or_else(|| subnet.first());
-        let gateway = gateway.unwrap_or(first);
-        if !subnet.has_machine(gateway) {
-            return Err(Error::new(format!("the gateway {gateway} is no machine of {subnet}"))
-                .hint(format!("name one of it, such as {first}, or leave it out")));
-        }
+    pub fn new(
+        name: &str,
+        (subnet, gateway): (Subnet, Option<Ipv4Addr>),
+        v6: Option<(Subnet6, Option<Ipv6Addr>)>,
+        internal: bool,
+    ) -> Result<Network> {
+        let gateway = gateway_of(subnet, gateway)?;
+        let range = |(subnet, gateway)| Ok(Range6 { subnet, gateway: gateway_of(subnet, gateway)? });
+        let v6 = v6.map(range).transpose()?;
         let created = sys::realtime_nanoseconds();
         let id = Id::random()?.to_string();
-        Ok(Network { version: VERSION, id, name: name.to_owned(), subnet, gateway, internal, created })
+        Ok(Network { version: VERSION, id, name: name.to_owned(), subnet, gateway, v6, internal, created })
+    }
+}
+
+/// The address by which the outside is reached from a network: this one, or the first.
+fn gateway_of<A: Address>(subnet: Subnet<A>, wanted: Option<A>) -> Result<A> {
+    let first = subnet.machine(1).unwrap_or_else(|| subnet.first());
+    match wanted.unwrap_or(first) {
+        gateway if subnet.has_machine(gateway) => Ok(gateway),
+        gateway => Err(Error::new(format!("the gateway {gateway} is no machine of {subnet}"))
+            .hint(format!("name one of it, such as {first}, or leave it out"))),
     }
 }
 
@@ -233,7 +253,8 @@ impl Networks {
         let text = text.get(..length).unwrap_or_default();
         let network: Network = serde_json::from_slice(text).map_err(|_| broken("cannot be understood".into()))?;
         let holds = network.version == VERSION && network.name == name && Id::parse(&network.id).is_some();
-        if holds && network.subnet.has_machine(network.gateway) {
+        let of_v6 = network.v6.is_none_or(|range| range.subnet.has_machine(range.gateway));
+        if holds && of_v6 && network.subnet.has_machine(network.gateway) {
             Ok(network)
         } else {
             Err(broken("does not hold together".into()))

@@ -14,6 +14,7 @@ pub mod network;
 mod place;
 pub mod process;
 pub mod records;
+pub mod shared;
 pub mod terminal;
 mod wait;
 

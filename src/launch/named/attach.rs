@@ -2,11 +2,12 @@
 //! sandbox has a right over it, and is attached to the bridge by a pair of interfaces.
 
 use super::holder::{BRIDGE, MTU};
+use super::v6;
 use crate::error::Result;
 use crate::plan::{NamedNetworkPlan, NetworkSettings, unmade};
+use crate::spec::OwnAddresses;
 use crate::sys::{self, Errno, Links};
 use std::ffi::CString;
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The interface that the program sees beside `lo`.
@@ -24,7 +25,7 @@ pub(super) struct Attached {
 pub(super) fn attach(
     user: &OwnedFd,
     bridge: &OwnedFd,
-    address: Ipv4Addr,
+    own: OwnAddresses,
     named: &NamedNetworkPlan,
     settings: &NetworkSettings,
 ) -> Result<Attached> {
@@ -45,13 +46,20 @@ pub(super) fn attach(
             sys::new_network_namespace()?;
             sys::loopback_up()?;
             write(settings)?;
+            v6::set(own.v6.is_some())?;
             let network = sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0)?;
-            outside.make_pair(BRIDGE, MTU, INTERFACE, address, network.as_fd())?;
+            outside.make_pair(BRIDGE, MTU, INTERFACE, own.v4, network.as_fd())?;
             let (inside, index) = (Links::open()?, sys::interface_index(INTERFACE)?);
-            inside.add_address(index, address, named.subnet.prefix())?;
+            inside.add_address(index, own.v4, named.subnet.prefix())?;
             inside.set_up(index)?;
+            if let (Some(address), Some(range)) = (own.v6, named.v6) {
+                inside.add_address(index, address, range.subnet.prefix())?;
+            }
             if !named.internal {
                 inside.add_default_route(index, named.gateway)?;
+                if let Some(range) = named.v6 {
+                    inside.add_default_route(index, range.gateway)?;
+                }
             }
             sys::send(theirs.as_fd(), b"n", Some(network.as_fd()))?;
             sys::send(theirs.as_fd(), b"f", Some(sys::netfilter_socket()?.as_fd()))
@@ -72,10 +80,9 @@ pub(super) fn attach(
     }
 }
 
-/// Writes settings of this process's network namespace; there are no addresses of IPv6 in it but that of loopback.
+/// Writes settings of this process's network namespace.
 fn write(settings: &NetworkSettings) -> sys::Result<()> {
-    let closed = ("net.ipv6.conf.default.disable_ipv6", "1".to_owned());
-    for (name, value) in settings.interfaces.iter().chain(&settings.mapped).chain([&closed]) {
+    for (name, value) in settings.interfaces.iter().chain(&settings.mapped) {
         let file = CString::new(format!("/proc/sys/{}", name.replace('.', "/"))).map_err(|_| Errno(libc::EINVAL))?;
         match sys::write_file(&file, value.as_bytes()) {
             // A kernel without IPv6 lacks some.

@@ -1,10 +1,11 @@
 //! Starts the process that holds a network. It is no child of the launcher that starts it, since it lives for as long as any sandbox is in the
 //! network; and it is sbx, executed anew, once the network is made, so that it has nothing of that launcher's memory.
 
+use super::v6;
 use crate::error::{Error, Result};
 use crate::launch::helpers::{self, Helper};
 use crate::netfilter;
-use crate::plan::{NO_FILTER, NamedNetworkPlan, unmade};
+use crate::plan::{Argument, ENABLE_V6, NO_FILTER, NamedNetworkPlan, unmade};
 use crate::proxy::HOLDER;
 use crate::state::{Busy, Seat};
 use crate::sys::{self, Errno, Links, Mask, Poll};
@@ -100,6 +101,13 @@ fn prepare(seat: &Seat, tells: &OwnedFd, named: &NamedNetworkPlan) -> Result<Err
             sys::poll(&mut set, Some(i32::try_from(patience.as_millis()).unwrap_or(i32::MAX))).map_err(failed)?;
             Ok(set.iter().any(|poll| poll.ready))
         })?;
+        // pasta has made its route by now, if the host has IPv6.
+        if spec.args.contains(&Argument::Text(ENABLE_V6.into()))
+            && !v6::await_route(user.as_fd(), network.as_fd()).map_err(failed)?
+        {
+            return Err(Error::new(format!("{} has given the network `{}` no address of IPv6", spec.name, named.name))
+                .hint("install pasta (passt), or make the network without --ipv6"));
+        }
         Ok(helper)
     });
     let helper = helper.transpose()?;
@@ -122,21 +130,25 @@ fn prepare(seat: &Seat, tells: &OwnedFd, named: &NamedNetworkPlan) -> Result<Err
     words.extend([process, said, named.name.clone(), named.subnet.to_string(), named.gateway.to_string()]);
     words.push(named.helper.as_ref().map_or("", |helper| helper.name).to_owned());
     words.push(named.network.id().to_owned());
+    words.extend(match named.v6 {
+        None => [String::new(), String::new()],
+        Some(range) => [range.subnet.to_string(), range.gateway.to_string()],
+    });
     // It is the next program's: a helper that is dropped is ended.
     let errno = helpers::become_own(HOLDER, &words);
     Ok(failed(errno))
 }
 
 /// What was made.
-struct Made {
-    user: OwnedFd,
-    network: OwnedFd,
+pub(super) struct Made {
+    pub user: OwnedFd,
+    pub network: OwnedFd,
     /// A socket by which interfaces of the network are removed.
     links: OwnedFd,
 }
 
 /// Makes the user namespace, the network namespace and the bridge, in a process that does nothing else.
-fn make(named: &NamedNetworkPlan) -> Result<Made> {
+pub(super) fn make(named: &NamedNetworkPlan) -> Result<Made> {
     let failed = |errno: Errno| unmade(&named.name, "made", errno);
     let (ours, theirs) = sys::seqpacket_pair().map_err(failed)?;
     let rules = (!named.internal).then(|| netfilter::gateway(BRIDGE));
@@ -149,10 +161,7 @@ fn make(named: &NamedNetworkPlan) -> Result<Made> {
             sys::write_file(c"/proc/self/gid_map", format!("{gid} {gid} 1\n").as_bytes())?;
             sys::new_network_namespace()?;
             sys::loopback_up()?;
-            match sys::write_file(c"/proc/sys/net/ipv6/conf/default/disable_ipv6", b"1") {
-                Err(Errno(libc::ENOENT)) => {}
-                written => written?,
-            }
+            v6::set(named.v6.is_some())?;
             // A new network has these of the host's. Packets go where the rules of their sandbox let them, and nowhere by a gateway's help.
             for file in [
                 c"/proc/sys/net/ipv4/conf/all/accept_source_route",
@@ -165,8 +174,14 @@ fn make(named: &NamedNetworkPlan) -> Result<Made> {
             let links = Links::open()?;
             links.make_bridge(BRIDGE, "bridge", sys::mac(named.gateway), MTU)?;
             links.add_address(BRIDGE, named.gateway, named.subnet.prefix())?;
+            if let Some(range) = named.v6 {
+                links.add_address(BRIDGE, range.gateway, range.subnet.prefix())?;
+            }
             if let Some(rules) = &rules {
                 sys::write_file(c"/proc/sys/net/ipv4/ip_forward", b"1")?;
+                if named.v6.is_some() {
+                    v6::forward()?;
+                }
                 let filter = sys::netfilter_socket()?;
                 if let Err(refused) = rules.send(filter.as_fd()) {
                     sys::send(theirs.as_fd(), format!("{}: {}", refused.what, refused.errno).as_bytes(), None)?;

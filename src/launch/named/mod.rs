@@ -5,19 +5,23 @@
 //! mod     joins, and gives the place up
 //! holder  starts the process that holds the network
 //! attach  makes the sandbox's network namespace, and attaches it
+//! v6      what IPv6 may do in these networks
 //! ```
 
 mod attach;
 mod holder;
+#[cfg(test)]
+mod tests;
+mod v6;
 
 use super::process::FirstProcess;
 use super::wording;
 use crate::error::{Error, Result};
 use crate::plan::{NamedNetworkPlan, Plan, unmade};
 use crate::proxy::network::message::{self, Answer, LONGEST, Next, Request};
+use crate::spec::OwnAddresses;
 use crate::state::{Busy, Network, Networks};
 use crate::sys::{self, Errno};
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -27,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What the process that holds a network has given.
 struct Seat {
     connection: OwnedFd,
-    address: Ipv4Addr,
+    own: OwnAddresses,
     /// The program that carries packets to the outside; empty if there is none.
     helper: String,
     user: OwnedFd,
@@ -47,8 +51,8 @@ pub(super) struct Membership {
     pub filter: Option<OwnedFd>,
     /// The socket by which names of others in the network are asked for.
     pub peers: Option<OwnedFd>,
-    /// The sandbox's address.
-    pub address: Ipv4Addr,
+    /// The sandbox's addresses.
+    pub own: OwnAddresses,
     /// The network has ended before the sandbox.
     lost: bool,
 }
@@ -59,7 +63,7 @@ impl Membership {
         let networks = Networks::new(named.places.clone());
         let failed = |error: Error| error.origin(&named.origin);
         let seat = seat(&networks, named).map_err(failed)?;
-        let made = attach::attach(&seat.user, &seat.bridge, seat.address, named, &plan.namespaces.network_settings);
+        let made = attach::attach(&seat.user, &seat.bridge, seat.own, named, &plan.namespaces.network_settings);
         let attach::Attached { network, filter } = made.map_err(failed)?;
         Ok(Membership {
             networks,
@@ -68,7 +72,7 @@ impl Membership {
             namespaces: Some((seat.user, network)),
             filter: Some(filter),
             peers: Some(seat.names),
-            address: seat.address,
+            own: seat.own,
             lost: false,
         })
     }
@@ -180,14 +184,19 @@ fn seat(networks: &Networks, named: &NamedNetworkPlan) -> Result<Seat> {
 /// Asks the process that holds the network for a place; none if there is no such process, or it is about to end.
 fn ask(busy: &Busy, named: &NamedNetworkPlan) -> Result<Option<Seat>> {
     let Some(connection) = busy.connect()? else { return Ok(None) };
-    let request = serde_json::to_vec(&Request::Join(named.names.clone())).unwrap_or_default();
+    let request = match named.v6 {
+        None => Request::Join(named.names.clone()),
+        Some(_) => Request::Join6(named.names.clone(), None),
+    };
+    let request = serde_json::to_vec(&request).unwrap_or_default();
     if sys::send_now(connection.as_fd(), &request).is_err() {
         return Ok(None);
     }
     let end = Instant::now() + PATIENCE;
     let Some((answer, user)) = receive(connection.as_fd(), end, named)? else { return Ok(None) };
-    let (address, helper) = match answer {
-        Answer::Joined(address, helper) => (address, helper),
+    let (own, helper) = match answer {
+        Answer::Joined(v4, helper) => (OwnAddresses { v4, v6: None }, helper),
+        Answer::Joined6(v4, v6, helper) => (OwnAddresses { v4, v6: Some(v6) }, helper),
         Answer::Refused(why) => {
             return Err(Error::new(format!("the network `{}` cannot be joined: {why}", named.name))
                 .hint("end sandboxes that are in it, or make one with more addresses: sbx network create --subnet"));
@@ -200,7 +209,7 @@ fn ask(busy: &Busy, named: &NamedNetworkPlan) -> Result<Option<Seat>> {
         (Some(user), Some(bridge), Some(names)) => {
             // Who asks by it waits for the answer.
             sys::set_nonblocking(names.as_fd(), false).map_err(|errno| unmade(&named.name, "joined", errno))?;
-            Ok(Some(Seat { connection, address, helper, user, bridge, names }))
+            Ok(Some(Seat { connection, own, helper, user, bridge, names }))
         }
         _ => Err(confused(named)),
     }

@@ -78,12 +78,12 @@ impl Supervisor<'_> {
         let plan = self.sandbox.plan;
         if let Some(rules) = &plan.packet_rules {
             let membership = self.sandbox.membership.as_mut();
-            let address = membership.as_ref().map(|membership| membership.address);
+            let own = membership.as_ref().map(|membership| membership.own);
             let filter = membership.and_then(|membership| membership.filter.take());
             let filter = filter
                 .or_else(|| self.filter.take())
                 .ok_or_else(|| Error::new("the sandbox has sent no socket to the packet filter"))?;
-            self.rules = Some(PacketRules::new(filter, rules, plan, address)?);
+            self.rules = Some(PacketRules::new(filter, rules, plan, own)?);
         }
         Ok(())
     }

@@ -3,10 +3,10 @@
 
 use super::ask::MOST_ADDRESSES;
 use super::rules::{Decision, Rules};
-use simple_dns::rdata::{A, OPT, RData, SVCB, SVCParam};
+use simple_dns::rdata::{A, AAAA, OPT, RData, SVCB, SVCParam};
 use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The header of a message.
@@ -164,18 +164,32 @@ impl Query {
         self.reply(RCODE::NameError).build_bytes_vec().unwrap_or_default()
     }
 
-    /// The answer with these addresses, which hold for a moment; without any, if it was asked for something else.
-    pub fn told(&self, addresses: &[Ipv4Addr]) -> Vec<u8> {
+    /// The answer with those of these addresses that it was asked for, which hold for a moment; by UDP, if it is short enough for that.
+    pub fn told(&self, addresses: &[IpAddr], udp: bool) -> Vec<u8> {
         const LIFETIME: u32 = 1;
-        let mut packet = self.reply(RCODE::NoError);
-        if self.question.qtype == QTYPE::TYPE(TYPE::A) {
-            let record = |address: &Ipv4Addr| {
-                let rdata = RData::A(A { address: u32::from(*address) });
-                ResourceRecord::new(self.question.qname.clone(), CLASS::IN, LIFETIME, rdata)
+        let record = |address: &IpAddr| {
+            let (kind, rdata) = match address {
+                IpAddr::V4(v4) => (TYPE::A, RData::A(A { address: u32::from(*v4) })),
+                IpAddr::V6(v6) => (TYPE::AAAA, RData::AAAA(AAAA { address: u128::from(*v6) })),
             };
-            packet.answers = addresses.iter().map(record).collect();
+            let name = self.question.qname.clone();
+            (self.question.qtype == QTYPE::TYPE(kind)).then(|| ResourceRecord::new(name, CLASS::IN, LIFETIME, rdata))
+        };
+        let mut packet = self.reply(RCODE::NoError);
+        packet.answers = addresses.iter().filter_map(record).collect();
+        self.fitting(packet, udp)
+    }
+
+    /// The message; by UDP, if it is longer than who asks takes, one that says so.
+    fn fitting(&self, packet: Packet<'_>, udp: bool) -> Vec<u8> {
+        let bytes = packet.build_bytes_vec_compressed().unwrap_or_default();
+        let most = self.size.unwrap_or(PLAIN).clamp(PLAIN, MOST);
+        if udp && bytes.len() > usize::from(most) {
+            let mut packet = self.reply(RCODE::NoError);
+            packet.set_flags(PacketFlag::TRUNCATION);
+            return packet.build_bytes_vec().unwrap_or_default();
         }
-        packet.build_bytes_vec_compressed().unwrap_or_default()
+        bytes
     }
 
     /// The answer that no name server has answered.
@@ -194,14 +208,7 @@ impl Query {
         let mut packet = self.reply(answer.rcode);
         packet.answers = records;
         packet.name_servers = answer.nothing.clone();
-        let bytes = packet.build_bytes_vec_compressed().unwrap_or_default();
-        let most = self.size.unwrap_or(PLAIN).clamp(PLAIN, MOST);
-        if udp && bytes.len() > usize::from(most) {
-            let mut packet = self.reply(RCODE::NoError);
-            packet.set_flags(PacketFlag::TRUNCATION);
-            return packet.build_bytes_vec().unwrap_or_default();
-        }
-        bytes
+        self.fitting(packet, udp)
     }
 
     /// Reads what a name server has sent for the question with this number.
@@ -325,7 +332,7 @@ impl Answer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use simple_dns::rdata::{AAAA, CNAME, HTTPS};
+    use simple_dns::rdata::{CNAME, HTTPS};
 
     fn asked(name: &'static str, kind: u16) -> Vec<u8> {
         let mut packet = Packet::new_query(7);

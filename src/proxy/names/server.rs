@@ -9,10 +9,10 @@ use super::refused::{Held, RefusedNames};
 use super::rules::{Decision, Rules};
 use super::through::Through;
 use super::upstream::Upstream;
-use crate::proxy::network::message::{MOST_ADDRESSES, decode};
+use crate::proxy::network::message::{LONGEST_KNOWN, decode};
 use crate::sys::{self, Poll, PollSet};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -298,7 +298,7 @@ impl Server {
         self.learn();
         // A name below the network's that nobody in it has may be another one: `dev` and `app` are top-level domains.
         if let Some(addresses) = self.of_peers(&query.name).filter(|addresses| !addresses.is_empty()) {
-            return self.answer(from, &query.told(&addresses));
+            return self.answer(from, &query.told(&addresses, matches!(from, From::Udp(_))));
         }
         let lists = match self.rules.decide(&query.name) {
             Decision::Answered(lists) => lists,
@@ -332,9 +332,9 @@ impl Server {
 
     /// The addresses of others in the network that have a name; none if it is not for the network to tell. Who answers does that at once, or
     /// has ended.
-    fn of_peers(&mut self, name: &str) -> Option<Vec<Ipv4Addr>> {
+    fn of_peers(&mut self, name: &str) -> Option<Vec<IpAddr>> {
         let peers = self.peers.as_ref().filter(|_| !name.is_empty() && !self.rules.denies(name))?;
-        let mut known = [0; 1 + 4 * MOST_ADDRESSES];
+        let mut known = [0; LONGEST_KNOWN];
         let asked =
             sys::send(peers.as_fd(), name.as_bytes(), None).and_then(|()| sys::receive(peers.as_fd(), &mut known));
         match asked {

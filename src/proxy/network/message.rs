@@ -3,7 +3,7 @@
 
 use crate::sys::{self, Errno, Poll};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -15,8 +15,11 @@ pub const MOST_NAMES: usize = 16;
 /// The longest one in bytes.
 pub const LONGEST_NAME: usize = 128;
 
-/// The most addresses that are told for a name.
+/// The most addresses of a family that are told for a name.
 pub const MOST_ADDRESSES: usize = 32;
+
+/// The longest answer to a question for a name in bytes.
+pub const LONGEST_KNOWN: usize = 2 + MOST_ADDRESSES * (4 + 16);
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ pub const MOST_ADDRESSES: usize = 32;
 pub enum Request {
     /// A sandbox with these names joins. It is in the network for as long as the connection is open.
     Join(Vec<String>),
+    /// The same for a network with IPv6, of which the sandbox has this address; any, if none is named.
+    Join6(Vec<String>, Option<Ipv6Addr>),
     /// Who is in the network?
     List,
 }
@@ -35,6 +40,8 @@ pub enum Answer {
     /// The sandbox has this address, and the outside is reached through this program; it is empty if it is not. With this message comes the user namespace that owns the network, with the next one the network
     /// namespace of the bridge, and with the third a socket by which names are asked for.
     Joined(Ipv4Addr, String),
+    /// The same in a network with IPv6, with an address of either family.
+    Joined6(Ipv4Addr, Ipv6Addr, String),
     /// What comes with the next message.
     More,
     /// It cannot join.
@@ -52,6 +59,9 @@ pub enum Answer {
 pub struct Member {
     /// Its address.
     pub address: Ipv4Addr,
+    /// The one of IPv6, if the network has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address6: Option<Ipv6Addr>,
     /// Its names.
     pub names: Vec<String>,
     /// The process id of its sbx.
@@ -92,23 +102,49 @@ pub fn next(connection: BorrowedFd<'_>, end: Instant) -> Next {
 }
 
 /// What is known of a name: none if it is not the network's; no addresses if nobody has it.
-pub type Known = Option<Vec<Ipv4Addr>>;
+pub type Known = Option<Vec<IpAddr>>;
+
+/// First bytes of answers to a question for a name: it is not the network's; addresses of IPv4 follow; the number of those follows, and
+/// addresses of IPv6 follow them.
+mod first {
+    pub const UNKNOWN: u8 = 0;
+    pub const V4: u8 = 1;
+    pub const BOTH: u8 = 2;
+}
 
 /// The answer to a question for a name.
 pub fn encode(known: &Known) -> Vec<u8> {
-    let addresses = known.iter().flatten().take(MOST_ADDRESSES).flat_map(|address| address.octets());
-    std::iter::once(u8::from(known.is_some())).chain(addresses).collect()
+    let Some(known) = known else { return vec![first::UNKNOWN] };
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for address in known {
+        match address {
+            IpAddr::V4(address) => v4.push(address.octets()),
+            IpAddr::V6(address) => v6.push(address.octets()),
+        }
+    }
+    v4.truncate(MOST_ADDRESSES);
+    v6.truncate(MOST_ADDRESSES);
+    let mut bytes = match (v6.is_empty(), u8::try_from(v4.len())) {
+        (false, Ok(count)) => vec![first::BOTH, count],
+        _ => vec![first::V4],
+    };
+    bytes.extend(v4.as_flattened());
+    bytes.extend(v6.as_flattened());
+    bytes
 }
 
 /// Reads such an answer; none if it is not one.
 pub fn decode(bytes: &[u8]) -> Option<Known> {
-    let (known, addresses) = bytes.split_first()?;
-    let (addresses, []) = addresses.as_chunks::<4>() else { return None };
-    match known {
-        0 if addresses.is_empty() => Some(None),
-        1 if addresses.len() <= MOST_ADDRESSES => Some(Some(addresses.iter().copied().map(Ipv4Addr::from).collect())),
-        _ => None,
-    }
+    let (v4, v6) = match bytes.split_first()? {
+        (&first::UNKNOWN, []) => return Some(None),
+        (&first::V4, v4) => (v4, &[][..]),
+        (&first::BOTH, [count, addresses @ ..]) => addresses.split_at_checked(usize::from(*count) * 4)?,
+        _ => return None,
+    };
+    let ((v4, []), (v6, [])) = (v4.as_chunks::<4>(), v6.as_chunks::<16>()) else { return None };
+    let few = v4.len() <= MOST_ADDRESSES && v6.len() <= MOST_ADDRESSES;
+    let v4 = v4.iter().copied().map(IpAddr::from);
+    few.then(|| Some(v4.chain(v6.iter().copied().map(IpAddr::from)).collect()))
 }
 
 /// Whether a text can be a sandbox's name in a network: parts of letters, digits, `-` and `_`, with dots between them.
@@ -124,11 +160,19 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_name_is_read_again() {
-        let some = vec![Ipv4Addr::new(10, 89, 0, 2), Ipv4Addr::new(10, 89, 0, 3)];
-        for known in [None, Some(Vec::new()), Some(some)] {
+        let v4 = [2, 3].map(|last| IpAddr::from([10, 89, 0, last]));
+        let v6 = [2, 3].map(|last| IpAddr::from([0xfd12, 0, 0, 0, 0, 0, 0, last]));
+        for known in [None, Some(vec![]), Some(v4.to_vec()), Some(v6.to_vec()), Some([v4, v6].concat())] {
             assert_eq!(decode(&encode(&known)), Some(known));
         }
-        for wrong in [&[][..], &[2], &[0, 1, 2, 3, 4], &[1, 1, 2, 3], &[1; 4 * (MOST_ADDRESSES + 1) + 1]] {
+        let many = vec![v4[0]; 2 * MOST_ADDRESSES].into_iter().chain(vec![v6[0]; 2 * MOST_ADDRESSES]).collect();
+        let encoded = encode(&Some(many));
+        assert_eq!(encoded.len(), LONGEST_KNOWN);
+        assert_eq!(decode(&encoded).flatten().map(|all| all.len()), Some(2 * MOST_ADDRESSES));
+        for wrong in [&[][..], &[3], &[0, 1, 2, 3, 4], &[1, 1, 2, 3], &[1; 4 * (MOST_ADDRESSES + 1) + 1]] {
+            assert_eq!(decode(wrong), None, "{wrong:?}");
+        }
+        for wrong in [&[2][..], &[2, 1, 1, 2, 3], &[2, 0, 1], &[2; 2 + 8 + 16 * (MOST_ADDRESSES + 1)]] {
             assert_eq!(decode(wrong), None, "{wrong:?}");
         }
     }

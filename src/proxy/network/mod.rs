@@ -14,6 +14,7 @@ pub mod message;
 mod server;
 
 use super::{adopt, finished, number};
+use crate::spec::Range6;
 use crate::sys::Links;
 use server::{Held, Server};
 use std::ffi::OsString;
@@ -21,10 +22,10 @@ use std::ffi::OsString;
 /// Argument 0 of the process, by which sbx knows what it is executed for.
 pub const HOLDER: &str = "sbx-network-holder";
 
-/// Holds a network, with the arguments `sbx-network-holder READY LISTENER LOCK DIR ABOVE USER NETWORK LINKS HELPER SAID NAME SUBNET GATEWAY PROGRAM ID`: the
+/// Holds a network, with the arguments `sbx-network-holder READY LISTENER LOCK DIR ABOVE USER NETWORK LINKS HELPER SAID NAME SUBNET GATEWAY PROGRAM ID SUBNET6 GATEWAY6`: the
 /// first ten are descriptors: of a pipe that it writes a byte to once it answers, of the socket at which it is asked, of the file that it
 /// has locked, of the directory that these two lie in, and of the one above it, of the user and the network namespace, of a socket by which interfaces are removed, and of the helper's
-/// process and what that says, or nothing; PROGRAM is the helper's name. Gives the exit status.
+/// process and what that says, or nothing; PROGRAM is the helper's name; SUBNET6 and GATEWAY6 are empty if there is no IPv6. Gives the exit status.
 pub fn hold_network(args: &[OsString]) -> u8 {
     finished(HOLDER, run(args))
 }
@@ -53,5 +54,9 @@ fn run(args: &[OsString]) -> Result<(), String> {
     let ready = descriptor(1)?;
     let subnet = text(12)?.parse()?;
     let gateway = text(13)?.parse().map_err(|_| by_hand())?;
-    Server::new(held, text(11)?, subnet, gateway).run(ready).map_err(|errno| errno.to_string())
+    let v6 = match (text(16)?, text(17)?) {
+        ("", "") => None,
+        (subnet, gateway) => Some(Range6 { subnet: subnet.parse()?, gateway: gateway.parse().map_err(|_| by_hand())? }),
+    };
+    Server::new(held, text(11)?, subnet, gateway, v6).run(ready).map_err(|errno| errno.to_string())
 }

@@ -3,9 +3,9 @@
 use super::confine;
 use super::members::Members;
 use super::message::{self, Answer, LONGEST, LONGEST_NAME, Request};
-use crate::spec::Subnet;
+use crate::spec::{OwnAddresses, Range6, Subnet};
 use crate::sys::{self, Errno, Links, Poll, PollSet, Waited};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Those who are connected and have not joined, at a time. The one who has waited longest gives way.
@@ -62,8 +62,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub fn new(held: Held, name: &str, subnet: Subnet, gateway: Ipv4Addr) -> Server {
-        let members = Members::new(name, subnet, gateway);
+    pub fn new(held: Held, name: &str, subnet: Subnet, gateway: Ipv4Addr, v6: Option<Range6>) -> Server {
+        let members = Members::new(name, subnet, gateway, v6);
         Server { held, uid: sys::effective_uid(), members, seated: Vec::new(), visitors: Vec::new() }
     }
 
@@ -153,7 +153,12 @@ impl Server {
         };
         let visitor = self.visitors.remove(at);
         match request {
-            Some(Request::Join(names)) => self.join(visitor, names),
+            Some(Request::Join(names)) if !self.members.have_v6() => self.join(visitor, names, None),
+            Some(Request::Join6(names, wanted)) if self.members.have_v6() => self.join(visitor, names, wanted),
+            Some(Request::Join(_) | Request::Join6(..)) => {
+                let why = "another version of sbx has started it, or wants to join it";
+                let _ = tell(visitor.as_fd(), &Answer::Refused(why.into()), None);
+            }
             Some(Request::List) => {
                 let members = self.members.all().cloned().map(Answer::Member);
                 for answer in members.chain([Answer::End]) {
@@ -166,9 +171,9 @@ impl Server {
         }
     }
 
-    fn join(&mut self, launcher: OwnedFd, names: Vec<String>) {
+    fn join(&mut self, launcher: OwnedFd, names: Vec<String>, wanted: Option<Ipv6Addr>) {
         let pid = sys::peer(launcher.as_fd()).map_or(0, |peer| peer.pid);
-        let (number, address) = match self.members.add(names, pid) {
+        let (number, own) = match self.members.add(names, pid, wanted) {
             Ok(added) => added,
             Err(why) => {
                 let _ = tell(launcher.as_fd(), &Answer::Refused(why), None);
@@ -178,13 +183,20 @@ impl Server {
         let hand_over = || -> sys::Result<OwnedFd> {
             let (ours, theirs) = sys::seqpacket_pair()?;
             sys::set_nonblocking(ours.as_fd(), true)?;
-            tell(launcher.as_fd(), &Answer::Joined(address, self.held.carries.clone()), Some(self.held.user.as_fd()))?;
+            let carries = self.held.carries.clone();
+            let joined = match own {
+                OwnAddresses { v4, v6: None } => Answer::Joined(v4, carries),
+                OwnAddresses { v4, v6: Some(v6) } => Answer::Joined6(v4, v6, carries),
+            };
+            tell(launcher.as_fd(), &joined, Some(self.held.user.as_fd()))?;
             tell(launcher.as_fd(), &Answer::More, Some(self.held.network.as_fd()))?;
             tell(launcher.as_fd(), &Answer::More, Some(theirs.as_fd()))?;
             Ok(ours)
         };
         match hand_over() {
-            Ok(questions) => self.seated.push(Seated { number, address, launcher, questions: Some(questions) }),
+            Ok(questions) => {
+                self.seated.push(Seated { number, address: own.v4, launcher, questions: Some(questions) });
+            }
             Err(_) => self.members.remove(number),
         }
     }

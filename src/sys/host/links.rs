@@ -4,7 +4,7 @@
 use crate::sys::errno::{Errno, Result};
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Set in the type of an attribute that holds attributes (NLA_F_NESTED).
@@ -97,6 +97,19 @@ pub fn mac(address: Ipv4Addr) -> Mac {
     [2, 0, a, b, c, d]
 }
 
+/// The address of IPv6 that the kernel gives an interface with this address on its link, for that link alone (RFC 4291, appendix A).
+pub fn link_local([a, b, c, d, e, f]: Mac) -> Ipv6Addr {
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+}
+
+/// An address's family, and its bytes.
+fn parts(address: IpAddr) -> (u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => (libc::AF_INET as u8, address.octets().to_vec()),
+        IpAddr::V6(address) => (libc::AF_INET6 as u8, address.octets().to_vec()),
+    }
+}
+
 /// The name of the interface by which the machine with this address is attached to a bridge.
 fn port(address: Ipv4Addr) -> String {
     format!("port{:08x}", u32::from(address))
@@ -163,11 +176,14 @@ impl Links {
         self.ask(request)
     }
 
-    /// Gives an interface an address, and the network of those whose first bits are the same.
-    pub fn add_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
-        let body = [&[libc::AF_INET as u8, prefix, 0, 0][..], &index.to_ne_bytes()];
+    /// Gives an interface an address, and the network of those whose first bits are the same. Nobody is asked whether he has it, too.
+    pub fn add_address(&self, index: u32, address: impl Into<IpAddr>, prefix: u8) -> Result<()> {
+        let (family, bytes) = parts(address.into());
+        // struct ifaddrmsg: family, length of the prefix, flags, scope.
+        let flags = if i32::from(family) == libc::AF_INET6 { libc::IFA_F_NODAD as u8 } else { 0 };
+        let body = [&[family, prefix, flags, 0][..], &index.to_ne_bytes()];
         let mut request = Request::new(libc::RTM_NEWADDR, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body);
-        request.attribute(libc::IFA_LOCAL, &address.octets()).attribute(libc::IFA_ADDRESS, &address.octets());
+        request.attribute(libc::IFA_LOCAL, &bytes).attribute(libc::IFA_ADDRESS, &bytes);
         self.ask(request)
     }
 
@@ -177,10 +193,11 @@ impl Links {
     }
 
     /// Has packets for which there is no other route go by an interface to this machine.
-    pub fn add_default_route(&self, index: u32, gateway: Ipv4Addr) -> Result<()> {
+    pub fn add_default_route(&self, index: u32, gateway: impl Into<IpAddr>) -> Result<()> {
+        let (family, gateway) = parts(gateway.into());
         // struct rtmsg: family, lengths of the two prefixes, TOS, table, protocol, scope, type, flags.
         let body = [
-            libc::AF_INET as u8,
+            family,
             0,
             0,
             0,
@@ -194,7 +211,7 @@ impl Links {
             0,
         ];
         let mut request = Request::new(libc::RTM_NEWROUTE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &[&body]);
-        request.attribute(libc::RTA_GATEWAY, &gateway.octets()).number(libc::RTA_OIF, index);
+        request.attribute(libc::RTA_GATEWAY, &gateway).number(libc::RTA_OIF, index);
         self.ask(request)
     }
 
