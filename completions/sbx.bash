@@ -262,8 +262,14 @@ _sbx() {
             sbx__subcmd__help__subcmd__network,allow)
                 cmd="sbx__subcmd__help__subcmd__network__subcmd__allow"
                 ;;
+            sbx__subcmd__help__subcmd__network,connect)
+                cmd="sbx__subcmd__help__subcmd__network__subcmd__connect"
+                ;;
             sbx__subcmd__help__subcmd__network,create)
                 cmd="sbx__subcmd__help__subcmd__network__subcmd__create"
+                ;;
+            sbx__subcmd__help__subcmd__network,disconnect)
+                cmd="sbx__subcmd__help__subcmd__network__subcmd__disconnect"
                 ;;
             sbx__subcmd__help__subcmd__network,inspect)
                 cmd="sbx__subcmd__help__subcmd__network__subcmd__inspect"
@@ -289,8 +295,14 @@ _sbx() {
             sbx__subcmd__network,allow)
                 cmd="sbx__subcmd__network__subcmd__allow"
                 ;;
+            sbx__subcmd__network,connect)
+                cmd="sbx__subcmd__network__subcmd__connect"
+                ;;
             sbx__subcmd__network,create)
                 cmd="sbx__subcmd__network__subcmd__create"
+                ;;
+            sbx__subcmd__network,disconnect)
+                cmd="sbx__subcmd__network__subcmd__disconnect"
                 ;;
             sbx__subcmd__network,help)
                 cmd="sbx__subcmd__network__subcmd__help"
@@ -313,8 +325,14 @@ _sbx() {
             sbx__subcmd__network__subcmd__help,allow)
                 cmd="sbx__subcmd__network__subcmd__help__subcmd__allow"
                 ;;
+            sbx__subcmd__network__subcmd__help,connect)
+                cmd="sbx__subcmd__network__subcmd__help__subcmd__connect"
+                ;;
             sbx__subcmd__network__subcmd__help,create)
                 cmd="sbx__subcmd__network__subcmd__help__subcmd__create"
+                ;;
+            sbx__subcmd__network__subcmd__help,disconnect)
+                cmd="sbx__subcmd__network__subcmd__help__subcmd__disconnect"
                 ;;
             sbx__subcmd__network__subcmd__help,help)
                 cmd="sbx__subcmd__network__subcmd__help__subcmd__help"
@@ -1967,7 +1985,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__help__subcmd__network)
-            opts="create allow ls inspect rm"
+            opts="create allow connect disconnect ls inspect rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1994,7 +2012,35 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__help__subcmd__network__subcmd__connect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__help__subcmd__network__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__help__subcmd__network__subcmd__disconnect)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2503,7 +2549,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__network)
-            opts="create allow ls list inspect rm remove help"
+            opts="create allow connect disconnect ls list inspect rm remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2523,6 +2569,27 @@ _sbx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__network__subcmd__connect)
+            opts="--alias"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --alias)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2558,8 +2625,22 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__network__subcmd__disconnect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__network__subcmd__help)
-            opts="create allow ls inspect rm help"
+            opts="create allow connect disconnect ls inspect rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2586,7 +2667,35 @@ _sbx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sbx__subcmd__network__subcmd__help__subcmd__connect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sbx__subcmd__network__subcmd__help__subcmd__create)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sbx__subcmd__network__subcmd__help__subcmd__disconnect)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -109,6 +109,8 @@ fn the_manual_is_fresh() {
         &["prune"],
         &["rename"],
         &["network", "create"],
+        &["network", "connect"],
+        &["network", "disconnect"],
         &["network", "ls"],
         &["network", "inspect"],
         &["network", "rm"],
@@ -1249,6 +1251,40 @@ as
 .B \-\-status\-fd
 .RB ( allowed ).
 Nothing inside can ask for it: only the user's own commands reach the sandbox's control socket.
+.SH "FURTHER NETWORKS OF A RUNNING SANDBOX"
+.B sbx network connect
+.RB [ \-\-alias
+.IR NAME ]
+.I NETWORK
+.I SANDBOX
+puts a running sandbox with a record that was started in a network of
+.B sbx network create
+into a further one, which is started if nobody is in it. It gets an interface and an address there, and others in that network find it by its name, if it has one, and by each
+.BR \-\-alias .
+It finds them by theirs, alone or with the network's name behind a dot; for a name that somebody has in several of its networks, most programs try that with the name of the network behind it first that it was
+started in, which stands in resolv.conf(5), and else have all addresses. What
+.B network.deny
+has is neither reached nor let in there, whatever else is; and nothing is reached by that interface but the others in the network. The outside is reached as before, by the network that it was started in, and not at all
+where that is internal. Names of others are not told to a sandbox with
+.BR "network.dns = \(dqnone\(dq" .
+Addresses are those of IPv4: a network that was made with
+.B \-\-ipv6
+is refused.
+.PP
+That holds until the run ends, or
+.B sbx network disconnect
+.I NETWORK
+.I SANDBOX
+takes it out again: what is open by then ends with an error. The next run begins in the network of its command line alone. The network that a sandbox was started in is not one to be disconnected from. If the further
+network ends, since the process that holds it or what carries its packets was killed, a note says so, and the sandbox goes on. A sandbox is in nine networks at most. One with a private network, no network, or that of
+the host or of another sandbox cannot be connected.
+.B sbx inspect
+has the networks
+.RB ( NetworkSettings.Networks ),
+and
+.B sbx events
+tells of both, as podman does, with the type
+.BR network .
 .SH FILES
 .TP
 .I /etc/sbx/profiles/NAME.toml

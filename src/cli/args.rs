@@ -98,12 +98,13 @@ pub enum Verb {
     Snapshot(Snapshot),
     /// Make upper layers of another name that begin with what these hold now
     Fork(Fork),
-    /// Make, list and remove networks that sandboxes share; let a running sandbox reach more
+    /// Make, list and remove networks that sandboxes share, connect running sandboxes to them, and let these reach more
     #[command(
         after_help = "A sandbox joins a network by `--network NAME`, or network.mode = \"net:NAME\" in a profile. Sandboxes in one\n\
                             network reach each other by their addresses, and by their names: that of `--name`, and each `--network-alias`,\n\
                             with or without `.` and the name of the network behind it. A network has addresses of IPv4, and of IPv6\n\
                             if it is made with `--ipv6`.\n\
+                            `connect` puts a running sandbox of one network into another one, too: sbx network connect NETWORK SANDBOX\n\
                             `allow` is for a private network, too: sbx network allow SANDBOX example.org:443"
     )]
     Network(Network),

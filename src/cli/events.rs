@@ -159,6 +159,10 @@ impl Form {
 fn text(event: &Event, whole: bool) -> String {
     let id = if whole { event.id.as_str() } else { event.id.get(..12).unwrap_or_default() };
     let time = elapsed::rfc3339(event.time).replace('T', " ").replace('Z', " +0000 UTC");
+    if let Some(network) = &event.network {
+        let details = format!("container={}, name={network}", event.id);
+        return printable(&format!("{time} network {} {id} ({details})", event.event)).into_owned();
+    }
     let mut details = vec![format!("profile={}", event.profile), format!("name={}", event.name)];
     details.extend(event.status.map(|status| format!("exitCode={status}")));
     details.extend(event.signal.map(|signal| format!("signal={signal}")));
@@ -176,14 +180,20 @@ fn fields(event: &Event, shown: &dyn Fn(&str) -> String) -> BTreeMap<&'static st
         ("ID", json!(event.id)),
         ("Image", json!(shown(&event.profile))),
         ("Name", json!(shown(&event.name))),
+        ("Network", json!(event.network.as_deref().map(shown))),
         ("OldName", json!(event.old_name.as_deref().map(shown))),
         ("Profile", json!(shown(&event.profile))),
         ("Signal", json!(event.signal)),
         ("Status", json!(shown(&event.event))),
         ("Time", json!(elapsed::rfc3339(event.time))),
         ("TimeNano", json!(event.time)),
-        ("Type", json!("container")),
+        ("Type", json!(kind(event))),
     ])
+}
+
+/// What it has happened to: podman's word.
+fn kind(event: &Event) -> &'static str {
+    if event.network.is_some() { "network" } else { "container" }
 }
 
 /// Those of them that there is something to say of.
@@ -197,7 +207,7 @@ struct Filters(BTreeMap<&'static str, Vec<String>>);
 
 impl Filters {
     fn read(texts: &[String]) -> Result<Filters> {
-        const KNOWN: &str = "filters are container= (a name or the beginning of an id), event=, profile= (or image=), label=NAME[=VALUE] and type=container";
+        const KNOWN: &str = "filters are container= (a name or the beginning of an id), event=, profile= (or image=), label=NAME[=VALUE], network=NAME and type=container or type=network";
         let mut filters: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for text in texts {
             let (key, value) = text
@@ -213,7 +223,8 @@ impl Filters {
                 }
                 "profile" | "image" => "profile",
                 "label" => "label",
-                "type" if value == "container" => continue,
+                "network" => "network",
+                "type" if ["container", "network"].contains(&value) => "type",
                 _ => return Err(Error::new(format!("--filter {text}: sbx does not know it")).hint(KNOWN)),
             };
             filters.entry(key).or_default().push(value.to_owned());
@@ -228,6 +239,8 @@ impl Filters {
                     && (event.id.starts_with(value) || event.name == value || event.old_name.as_deref() == Some(value))
             }
             "event" => event.event == value,
+            "network" => event.network.as_deref() == Some(value),
+            "type" => kind(event) == value,
             "profile" => event.profile == value,
             _ => match value.split_once('=') {
                 Some((name, value)) => event.labels.get(name).is_some_and(|found| found == value),

@@ -4,8 +4,9 @@ use super::template::Template;
 use super::{args, elapsed, listed, output, store};
 use crate::error::Result;
 use crate::exit;
-use crate::state::{Cause, Entry, Request, Status};
+use crate::state::{Cause, Entry, InNetwork, Request, Status};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn main(args: &args::Inspect) -> Result<u8> {
     let store = store::store()?;
@@ -90,10 +91,27 @@ fn inspected(entry: &Entry) -> Value {
             "RestartPolicy": { "Name": policy, "MaximumRetryCount": most.parse().unwrap_or(0) },
         },
         "NetworkSettings": {
+            "Networks": live.filter(|live| live.started.is_some()).map_or_else(|| json!({}), |_| networks(entry)),
             "Ports": live.map(|live| live.ports.clone()).unwrap_or_default(),
             "Rules": live.filter(|live| live.started.is_some()).and_then(|_| rules(entry)),
         },
     })
+}
+
+/// The networks of `sbx network` that it is in, as its monitor says: by their names, as podman has them.
+fn networks(entry: &Entry) -> Value {
+    let asked = entry.monitor().ok().and_then(|monitor| monitor.ask(&Request::Networks { besides: None }).ok()?.ok());
+    let of = |network: &InNetwork| {
+        json!({
+            "NetworkID": network.id,
+            "IPAddress": network.address,
+            "IPPrefixLen": network.prefix,
+            "Gateway": if network.started { network.gateway.as_str() } else { "" },
+            "Interface": network.interface,
+        })
+    };
+    let all = asked.and_then(|answer| answer.rules).map(|said| said.networks).unwrap_or_default();
+    json!(all.iter().map(|network| (network.name.as_str(), of(network))).collect::<BTreeMap<_, _>>())
 }
 
 /// By which lines it is decided what the program reaches, as its monitor says; none if nothing is, or nobody says it.

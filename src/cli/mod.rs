@@ -38,6 +38,7 @@ mod logs;
 mod network;
 mod network_allow;
 mod network_args;
+mod network_connect;
 mod network_create;
 mod output;
 mod path_flag;

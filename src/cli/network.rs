@@ -3,7 +3,7 @@
 use super::args::{NetworkCreate, NetworkInspect, NetworkLs, NetworkRm, NetworkVerb};
 use super::network_create::Asked;
 use super::template::Template;
-use super::{args, elapsed, listed, network_allow, output, store};
+use super::{args, elapsed, listed, network_allow, network_connect, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::proxy::network::message::{self, Answer, Member, Next, Request};
@@ -31,6 +31,8 @@ pub(super) fn main(args: &args::Network) -> Result<u8> {
     let networks = Networks::new(store::places()?);
     match &args.verb {
         NetworkVerb::Allow(_) => Ok(0),
+        NetworkVerb::Connect(args) => network_connect::connect(&networks, args),
+        NetworkVerb::Disconnect(args) => network_connect::disconnect(args),
         NetworkVerb::Create(args) => create(&networks, args),
         NetworkVerb::Ls(args) => list(&networks, args),
         NetworkVerb::Inspect(args) => inspect(&networks, args),

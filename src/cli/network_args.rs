@@ -17,6 +17,10 @@ pub enum NetworkVerb {
     Create(NetworkCreate),
     /// Let a running sandbox reach more, until its run ends
     Allow(NetworkAllow),
+    /// Connect a running sandbox to a further network, until its run ends
+    Connect(NetworkConnect),
+    /// Disconnect a running sandbox from a network that it was connected to
+    Disconnect(NetworkDisconnect),
     /// List networks
     #[command(visible_alias = "list")]
     Ls(NetworkLs),
@@ -44,6 +48,31 @@ pub struct NetworkCreate {
     pub internal: bool,
     /// The name
     #[arg(value_name = "NAME", value_hint = ValueHint::Other)]
+    pub name: String,
+}
+
+/// `sbx network connect`
+#[derive(Args, Debug)]
+pub struct NetworkConnect {
+    /// A further name by which others in the network find the sandbox
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
+    pub alias: Vec<String>,
+    /// The network
+    #[arg(value_name = "NETWORK", value_hint = ValueHint::Other)]
+    pub network: String,
+    /// Name or id of the sandbox, which was started in another network
+    #[arg(value_name = "SANDBOX", value_hint = ValueHint::Other)]
+    pub name: String,
+}
+
+/// `sbx network disconnect`
+#[derive(Args, Debug)]
+pub struct NetworkDisconnect {
+    /// The network
+    #[arg(value_name = "NETWORK", value_hint = ValueHint::Other)]
+    pub network: String,
+    /// Name or id of the sandbox
+    #[arg(value_name = "SANDBOX", value_hint = ValueHint::Other)]
     pub name: String,
 }
 

@@ -2,7 +2,7 @@
 //! does any more: what waits for an answer gets an error rather than waiting for hours.
 
 use crate::sys::{self, Result};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 /// From the kernel's headers: linux/sock_diag.h, linux/inet_diag.h, linux/netlink.h.
@@ -62,6 +62,13 @@ fn is_local(family: u8, id: &[u8; ID]) -> bool {
     is_loopback || own == other
 }
 
+/// Whether a socket has this address; any has none.
+fn is_from(family: i32, id: &[u8; ID], own: Option<Ipv4Addr>) -> bool {
+    let Some(own) = own else { return true };
+    let at = |start: usize, bytes: &[u8]| id.get(start..start + bytes.len()) == Some(bytes);
+    if family == libc::AF_INET { at(4, &own.octets()) } else { at(4, &own.to_ipv6_mapped().octets()) }
+}
+
 /// The sockets of a family and a protocol that lead out of the network.
 fn outward(socket: BorrowedFd<'_>, kind: (u8, u8), states: u32) -> Result<Vec<[u8; ID]>> {
     sys::send(socket, &message(SOCK_DIAG_BY_FAMILY, DUMP, kind, states, &[0; ID]), None)?;
@@ -83,13 +90,14 @@ fn outward(socket: BorrowedFd<'_>, kind: (u8, u8), states: u32) -> Result<Vec<[u
     }
 }
 
-/// Ends all connections that lead out of the network that `socket` ([`sys::diag_socket`]) was made in. Gives how many.
-pub(super) fn end(socket: BorrowedFd<'_>) -> Result<usize> {
+/// Ends all connections that lead out of the network that `socket` ([`sys::diag_socket`]) was made in, or those from this address alone.
+/// Gives how many.
+pub(super) fn end(socket: BorrowedFd<'_>, own: Option<Ipv4Addr>) -> Result<usize> {
     let mut ended = 0;
     for (protocol, states) in [(libc::IPPROTO_TCP, CONNECTED), (libc::IPPROTO_UDP, 1 << 1)] {
         for family in [libc::AF_INET, libc::AF_INET6] {
             let kind = (family as u8, protocol as u8);
-            for id in outward(socket, kind, states)? {
+            for id in outward(socket, kind, states)?.into_iter().filter(|id| is_from(family, id, own)) {
                 sys::send(socket, &message(SOCK_DESTROY, ACK, kind, u32::MAX, &id), None)?;
                 let mut answer = [0; 512];
                 let (length, _) = sys::receive(socket, &mut answer)?;
@@ -148,7 +156,6 @@ pub(super) fn inode(diag: BorrowedFd<'_>, socket: &Socket) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     fn id(own: [u8; 16], other: [u8; 16]) -> [u8; ID] {
         let mut id = [0; ID];
@@ -173,6 +180,15 @@ mod tests {
         assert!(is_local(six, &id([1; 16], Ipv6Addr::LOCALHOST.octets())));
         assert!(is_local(six, &id([1; 16], mapped([127, 0, 0, 2]))));
         assert!(!is_local(six, &id([1; 16], mapped([203, 0, 113, 10]))));
+    }
+
+    #[test]
+    fn connections_of_an_address_are_told_from_others() {
+        let own = Ipv4Addr::new(10, 89, 1, 2);
+        let of = |family: i32, address: [u8; 16]| is_from(family, &id(address, [0; 16]), Some(own));
+        assert!(of(libc::AF_INET, v4(own.octets())) && of(libc::AF_INET6, own.to_ipv6_mapped().octets()));
+        assert!(!of(libc::AF_INET, v4([10, 89, 0, 2])) && !of(libc::AF_INET6, v4(own.octets())));
+        assert!(is_from(libc::AF_INET, &id([0; 16], [0; 16]), None));
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub use denials::Denials;
 pub use events::Events;
 pub use front::{Front, Inside, Keys, Left, USUAL as USUAL_KEYS, size_of_terminal, start_of_terminal};
 pub use id_file::{CIDFILE, IdFile};
+pub use named::{Place, take_place};
 pub use network_log::NetworkLog;
 pub use outcome::Outcome;
 pub use own_file::{OwnFile, ReceiptTarget};

@@ -1,12 +1,12 @@
 //! The rules on packets of a network of the sandbox's own, and the host's addresses that they refuse, which may change.
 
 use crate::error::{Error, Result};
-use crate::netfilter::{self, Batch, HostAddresses, Refused, RefusedPacket};
+use crate::netfilter::{self, Batch, Connected, HostAddresses, Refused, RefusedPacket};
 use crate::plan::{FORWARDER, Later, NO_FILTER, Plan, RulePlan};
 use crate::proxy::names::ask::{Became, RefusedName, Wanted, Why};
 use crate::spec::OwnAddresses;
 use crate::sys::{self, Waited};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ pub(super) struct PacketRules {
     plan: RulePlan,
     /// The sandbox's own addresses in a network that it shares with others.
     own: Option<OwnAddresses>,
+    /// The networks that the sandbox is connected to besides that one.
+    connected: Vec<Connected>,
     /// How often they were changed.
     generation: u32,
 }
@@ -40,7 +42,8 @@ impl PacketRules {
         send(netfilter::table(&rules.rules, &rules.published, rules.peers.as_ref().zip(own)))?;
         let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
-        Ok(PacketRules { filter, changes, known, due, changed: false, plan: rules.clone(), own, generation: 0 })
+        let (plan, connected) = (rules.clone(), Vec::new());
+        Ok(PacketRules { filter, changes, known, due, changed: false, plan, own, connected, generation: 0 })
     }
 
     /// Descriptors that must stay open.
@@ -96,6 +99,8 @@ impl PacketRules {
     pub fn refuses_packet(&self, packet: &RefusedPacket) -> String {
         let (address, port) = packet.to;
         let sender = self.plan.peers.as_ref().zip(self.own);
+        let connected = self.connected.iter().any(|network| IpAddr::V4(network.address) == packet.from.0);
+        let sender = sender.filter(|_| !connected);
         let sender = sender.and_then(|(peers, own)| peers.refuses_sender(packet.from.0, own));
         sender.unwrap_or_else(|| self.plan.refuses(address, packet.known_protocol(), port, &self.known))
     }
@@ -138,6 +143,22 @@ impl PacketRules {
         self.generation += 1;
         self.plan = later.rules.clone();
         Ok(later)
+    }
+
+    /// Has the rules be for these networks, too, that the sandbox is connected to.
+    ///
+    /// # Errors
+    ///
+    /// The packet filter does not take them: all is as it was.
+    pub fn connect(&mut self, all: Vec<Connected>) -> Result<()> {
+        let Some(first) = self.own else { return Ok(()) };
+        netfilter::connected(first.v4, &all).send(self.filter.as_fd()).map_err(|Refused { what, errno }| {
+            Error::new(format!(
+                "the kernel's packet filter does not take the rules for the network, and all is as it was: {what}: {errno}"
+            ))
+        })?;
+        self.connected = all;
+        Ok(())
     }
 
     /// The plan of the rules of now.

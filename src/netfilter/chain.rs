@@ -9,6 +9,7 @@ pub(super) const FORWARD: &str = "forward";
 /// Types of messages.
 const NEW_TABLE: u16 = 0;
 pub(super) const NEW_CHAIN: u16 = 3;
+pub(super) const DELETE_RULE: u16 = 8;
 
 /// The message that makes the table.
 pub(super) fn new_table() -> Message {

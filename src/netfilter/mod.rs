@@ -2,6 +2,7 @@
 //! in that namespace has opened.
 
 mod chain;
+mod connected;
 mod host;
 mod log;
 mod message;
@@ -13,6 +14,7 @@ mod rule;
 mod sets;
 mod table;
 
+pub use connected::{Connected, connected};
 pub use host::HostAddresses;
 pub use log::{RefusedPacket, log_refused, log_unanswered, logged};
 pub use message::{Batch, Refused};

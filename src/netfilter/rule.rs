@@ -16,6 +16,7 @@ const NEW_RULE: u16 = 6;
 /// Verdicts: linux/netfilter.h, and those of nf_tables, which are negative.
 pub(super) const DROP: u32 = 0;
 pub(super) const ACCEPT: u32 = 1;
+const JUMP: u32 = -3_i32 as u32;
 const GOTO: u32 = -4_i32 as u32;
 
 /// The register that values are compared in. Register 0 is for verdicts.
@@ -252,6 +253,11 @@ impl Rule {
     /// Drops the packet, and tells nobody.
     pub fn discard(&mut self) {
         self.verdict(DROP, None);
+    }
+
+    /// Goes on with the rules of a chain, and behind this one if none of those decides.
+    pub fn jump(&mut self, chain: &str) {
+        self.verdict(JUMP, Some(chain));
     }
 
     pub fn refuse(&mut self) {

@@ -1,7 +1,8 @@
 //! The table of a sandbox's network: one chain that all packets that leave pass through, as the messages that make it. Constants are those
 //! of linux/netfilter/nf_tables.h.
 
-use super::chain::{FORWARD, Hook, INPUT, NEW_CHAIN, hook, new_table};
+use super::chain::{DELETE_RULE, FORWARD, Hook, INPUT, NEW_CHAIN, hook, new_table};
+use super::connected;
 use super::message::{Batch, CREATE, Message};
 use super::names;
 use super::packets::{OUTPUT, between, mark, of_service, protocols};
@@ -12,7 +13,6 @@ use super::{HostAddresses, PacketRule, PacketTarget, PublishedInside};
 use crate::spec::{OwnAddresses, Protocol};
 
 /// Types of messages.
-const DELETE_RULE: u16 = 8;
 const DELETE_SET: u16 = 11;
 
 /// Flags of a set: its elements are ranges.
@@ -40,6 +40,9 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
         batch.add("a set of ranges", set(host, family, INTERVAL, id));
         batch.add("a set of ranges", set(attached, family, INTERVAL, 2 + id));
     }
+    if peers.is_some() {
+        connected::chains().into_iter().for_each(|chain| batch.add("a chain", chain));
+    }
     // Sets before the chains: what a rule looks up must be complete when the first packet leaves.
     let made = of_profile(rules, 0, 0, &mut batch);
     // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
@@ -48,6 +51,9 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
     batch.add("a chain with a hook", hook(INPUT, Hook::Input));
     for rule in incoming(published, peers.is_some()) {
         batch.add("a rule by connection (nft_ct)", rule);
+    }
+    if peers.is_some() {
+        batch.add("a rule", connected::comes());
     }
     if let Some((Peers { subnet, let_in: true, denied }, _)) = peers {
         for rule in peers::come_in(*subnet, denied) {
@@ -136,7 +142,8 @@ fn outgoing(
         // Which only the kernel sends: router solicitation, neighbour solicitation and advertisement.
         None => [[133, 133], [135, 136]].map(|types| neighbour_discovery(OUTPUT, types)).into(),
     };
-    for rule in std::iter::once(by_loopback).chain(before) {
+    let connected = peers.map(|_| connected::leaves());
+    for rule in std::iter::once(by_loopback).chain(connected).chain(before) {
         batch.add("a rule", rule);
     }
     if !published.is_empty() {

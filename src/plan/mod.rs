@@ -156,6 +156,17 @@ pub struct Plan {
     pub notes: Vec<Note>,
 }
 
+/// Plans a network that several sandboxes share alone, for a sandbox that is in it besides another one.
+///
+/// # Errors
+///
+/// There is no such network, or this host cannot make it.
+pub fn shared_network(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamedNetworkPlan>> {
+    let Some(named) = named::plan(sandbox, facts)? else { return Ok(None) };
+    let network::Planned { helper, .. } = network::plan(sandbox, facts, &mut Vec::new())?;
+    Ok(Some(NamedNetworkPlan { helper, ..named }))
+}
+
 /// Decides everything that a start of this sandbox on this host will do.
 ///
 /// # Errors

@@ -11,15 +11,15 @@ use super::names::{self, NamePlan};
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
-use crate::netfilter::{HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
+use crate::netfilter::{Connected, HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
 use crate::proxy::names::rules::CANARY;
 use crate::spec::{
     AddressClass, Addresses, Destination, NamePattern, NameServers, Network, NetworkRule, Protocol, Published, Ranges,
-    Sandbox, Service, Subnets, Transport,
+    Sandbox, Service, Subnet, Subnets, Transport,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The rules on packets that leave the sandbox's network. What none of them is for is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -116,19 +116,22 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<RulePlan>>
         nameless: sandbox.name_servers == NameServers::None,
         shared: named.map(|named| SharedLine { name: named.name.clone(), subnet: named.subnets(), internal }),
     };
-    let peers = named.map(|named| {
-        let mut denied = Rules::default();
-        let here = |rule: &NetworkRule| {
-            let targets = everything(&rule.to).into_iter();
-            targets.filter_map(|target| named::narrowed(target, named.subnets())).collect()
-        };
-        denied.add(deny.iter().map(|rule| (rule, here(rule))), false);
-        named::peers(named.subnets(), denied.0)
-    });
+    let peers = named.map(|named| named::peers(named.subnets(), lines.denied_in(named.subnets())));
     Ok(Some(RulePlan { rules: lines.rules(names.as_ref()), published: published(sandbox), peers, names, lines }))
 }
 
 impl RuleLines {
+    /// What of a network that sandboxes share is denied.
+    fn denied_in(&self, subnet: Subnets) -> Vec<PacketRule> {
+        let mut denied = Rules::default();
+        let here = |rule: &NetworkRule| {
+            let targets = everything(&rule.to).into_iter();
+            targets.filter_map(|target| named::narrowed(target, subnet)).collect()
+        };
+        denied.add(self.deny.iter().map(|rule| (rule, here(rule))), false);
+        denied.0
+    }
+
     /// The rules, in their order.
     pub(super) fn rules(&self, names: Option<&NamePlan>) -> Vec<PacketRule> {
         let RuleLines { allow, deny, servers, hosts, by_name, shared, .. } = self;
@@ -364,6 +367,14 @@ const ELSEWHERE: &str = "addresses of names that are not in the Internet";
 const UNNAMED: &str = "not in network.allow";
 
 impl RulePlan {
+    /// The rules for a network that the sandbox is connected to by an interface with this index, where it has this address.
+    pub fn connected(&self, subnet: Subnet, address: Ipv4Addr, interface: u32) -> Connected {
+        let subnets = Subnets { v4: subnet, v6: None };
+        let denied = self.lines.denied_in(subnets);
+        let let_in = named::peers(subnets, denied.clone()).let_in;
+        Connected { interface, address, subnet, let_in, denied }
+    }
+
     /// Whether names may have an address, if it is not one of the host's.
     pub fn is_for_names(&self, address: IpAddr) -> bool {
         AddressClass::Internet.addresses().contains(address)

@@ -67,16 +67,22 @@ pub enum Happened {
     Update,
     /// It had this name before.
     Rename(String),
+    /// It is in this network besides.
+    Connect(String),
+    /// It is not in this network any more, to which it was connected while it ran.
+    Disconnect(String),
     /// Its record was removed.
     Remove,
 }
 
 impl Happened {
     /// All words.
-    pub const WORDS: [&str; 15] = [
+    pub const WORDS: [&str; 17] = [
         "attach",
+        "connect",
         "create",
         "died",
+        "disconnect",
         "exec",
         "exec_died",
         "kill",
@@ -108,6 +114,8 @@ impl Happened {
             Happened::Attach => "attach",
             Happened::Update => "update",
             Happened::Rename(_) => "rename",
+            Happened::Connect(_) => "connect",
+            Happened::Disconnect(_) => "disconnect",
             Happened::Remove => "remove",
         }
     }
@@ -139,6 +147,9 @@ pub struct Event {
     /// The name that it had before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_name: Option<String>,
+    /// The network that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 impl Event {
@@ -156,6 +167,10 @@ impl Event {
             },
             signal: if let Happened::Kill(signal) = what { Some(*signal) } else { None },
             old_name: if let Happened::Rename(old) = what { Some(old.clone()) } else { None },
+            network: match what {
+                Happened::Connect(network) | Happened::Disconnect(network) => Some(network.clone()),
+                _ => None,
+            },
         }
     }
 

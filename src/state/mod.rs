@@ -48,5 +48,5 @@ pub use network::{Busy, Network, Networks, Seat, check_network_name};
 pub use place::Places;
 pub use reader::Reader;
 pub use record::{Begun, Cause, Live, Port, Spec, Status, Text};
-pub use request::{Answer, Change, Execution, LARGEST, LONGEST, Monitor, Request, Rules, Silence, Usage};
+pub use request::{Answer, Change, Execution, InNetwork, LARGEST, LONGEST, Monitor, Request, Rules, Silence, Usage};
 pub use store::Store;

@@ -5,6 +5,7 @@ use super::place::c;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno, Poll};
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -43,6 +44,27 @@ pub enum Request {
     Rules {
         /// How many of them are known: first those of `network.deny`, then those of `network.allow`.
         from: usize,
+    },
+    /// Connect the sandbox to a network. As the standard streams of a further program, these have come before: the connection to the process that
+    /// holds the network, a socket by which interfaces are attached to its bridge, and one by which names are asked for.
+    Connect {
+        /// The network's name.
+        network: String,
+        /// Its id.
+        id: String,
+        /// The address that the sandbox has there.
+        address: Ipv4Addr,
+    },
+    /// Disconnect it from a network.
+    Disconnect {
+        /// The network's name.
+        network: String,
+    },
+    /// Say which networks it is in.
+    Networks {
+        /// Refuse it if it cannot be connected to the network of this name.
+        #[serde(default)]
+        besides: Option<String>,
     },
     /// Execute a further program: a file in memory with an [`Execution`] comes with this message. It is answered when that has ended; before that, with
     /// the master of its terminal if it is to have one.
@@ -150,12 +172,34 @@ pub struct Answer {
     pub terminal: bool,
     /// What is typed goes to the program.
     pub input: bool,
-    /// What is said of the rules on its network.
+    /// What is said of its network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Box<Rules>>,
 }
 
-/// What is said of the rules on a private network.
+/// A sandbox's place in a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InNetwork {
+    /// The network's name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The sandbox's address.
+    pub address: String,
+    /// How many bits all addresses of the network begin with.
+    pub prefix: u8,
+    /// The address by which the outside is reached from there.
+    pub gateway: String,
+    /// The sandbox's interface.
+    pub interface: String,
+    /// Names of others there are told to the sandbox.
+    pub named: bool,
+    /// It was started in this network.
+    pub started: bool,
+}
+
+/// What is said of a private network, and of the rules on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rules {
@@ -165,6 +209,9 @@ pub struct Rules {
     pub deny: Vec<String>,
     /// Lines of `network.allow`.
     pub allow: Vec<String>,
+    /// The networks that the sandbox is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<InNetwork>,
 }
 
 /// The longest text of an error, in characters: each may take six bytes of a message.

@@ -12,7 +12,7 @@ use crate::spec::{Published, Transport};
 use crate::sys::{self, Poll};
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -289,6 +289,15 @@ impl<'p> Helper<'p> {
     pub(in crate::launch) fn say(&mut self, told: &Told) {
         if let Some(socket) = &self.filter
             && sys::send_now(socket.as_fd(), &told.encode()).is_err()
+        {
+            self.filter = None;
+        }
+    }
+
+    /// The same, with a descriptor.
+    pub(in crate::launch) fn hand(&mut self, told: &Told, with: BorrowedFd<'_>) {
+        if let Some(socket) = &self.filter
+            && sys::pass_now(socket.as_fd(), &told.encode(), with).is_err()
         {
             self.filter = None;
         }

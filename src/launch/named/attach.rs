@@ -19,6 +19,8 @@ pub(super) struct Attached {
     pub network: OwnedFd,
     /// A socket to its packet filter.
     pub filter: OwnedFd,
+    /// A socket by which its interfaces are made.
+    pub links: Links,
 }
 
 /// Makes it, in a process that joins the namespaces for that alone.
@@ -62,18 +64,19 @@ pub(super) fn attach(
                 }
             }
             sys::send(theirs.as_fd(), b"n", Some(network.as_fd()))?;
-            sys::send(theirs.as_fd(), b"f", Some(sys::netfilter_socket()?.as_fd()))
+            sys::send(theirs.as_fd(), b"f", Some(sys::netfilter_socket()?.as_fd()))?;
+            sys::send(theirs.as_fd(), b"l", Some(inside.as_fd()))
         };
         made().map_or_else(|errno| errno.0, |()| 0)
     })
     .map_err(failed)?;
     drop(theirs);
     let receive = || sys::receive(ours.as_fd(), &mut [0; 1]).ok().and_then(|(_, fd)| fd);
-    let (network, filter) = (receive(), receive());
-    match (sys::wait_for(pid).map_err(failed)?, network, filter) {
-        (sys::Waited::Exited(0), Some(network), Some(filter)) => {
+    let (network, filter, links) = (receive(), receive(), receive());
+    match (sys::wait_for(pid).map_err(failed)?, network, filter, links) {
+        (sys::Waited::Exited(0), Some(network), Some(filter), Some(links)) => {
             let high = |fd: OwnedFd| sys::dup_above(fd.as_fd(), 10).map_err(failed);
-            Ok(Attached { network: high(network)?, filter: high(filter)? })
+            Ok(Attached { network: high(network)?, filter: high(filter)?, links: Links::from(high(links)?) })
         }
         (sys::Waited::Exited(errno @ 1..), ..) => Err(failed(Errno(errno))),
         _ => Err(failed(Errno(libc::EIO))),

@@ -6,13 +6,18 @@
 //! holder  starts the process that holds the network
 //! attach  makes the sandbox's network namespace, and attaches it
 //! v6      what IPv6 may do in these networks
+//! connect takes a place for a sandbox that runs in another network, and attaches it
 //! ```
 
 mod attach;
+mod connect;
 mod holder;
 #[cfg(test)]
 mod tests;
 mod v6;
+
+pub(super) use connect::{Connection, Joins};
+pub use connect::{Place, take_place};
 
 use super::process::FirstProcess;
 use super::wording;
@@ -21,7 +26,7 @@ use crate::plan::{NamedNetworkPlan, Plan, unmade};
 use crate::proxy::network::message::{self, Answer, LONGEST, Next, Request};
 use crate::spec::OwnAddresses;
 use crate::state::{Busy, Network, Networks};
-use crate::sys::{self, Errno};
+use crate::sys::{self, Errno, Links};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -47,6 +52,8 @@ pub(super) struct Membership {
     connection: Option<OwnedFd>,
     /// The user namespace that owns the network, and the sandbox's network namespace; none once the sandbox's processes are in them.
     namespaces: Option<(OwnedFd, OwnedFd)>,
+    /// What further interfaces of the sandbox's network are made by: a socket there, and the network namespace, which a socket keeps anyway.
+    pub inside: (Links, OwnedFd),
     /// A socket to the packet filter of the sandbox's network.
     pub filter: Option<OwnedFd>,
     /// The socket by which names of others in the network are asked for.
@@ -62,14 +69,16 @@ impl Membership {
     pub(super) fn join(named: &NamedNetworkPlan, plan: &Plan) -> Result<Membership> {
         let networks = Networks::new(named.places.clone());
         let failed = |error: Error| error.origin(&named.origin);
-        let seat = seat(&networks, named).map_err(failed)?;
+        let seat = seat(&networks, named, false).map_err(failed)?;
         let made = attach::attach(&seat.user, &seat.bridge, seat.own, named, &plan.namespaces.network_settings);
-        let attach::Attached { network, filter } = made.map_err(failed)?;
+        let attach::Attached { network, filter, links } = made.map_err(failed)?;
+        let again = sys::dup_above(network.as_fd(), 10).map_err(|errno| unmade(&named.name, "joined", errno))?;
         Ok(Membership {
             networks,
             network: named.network.clone(),
             connection: Some(seat.connection),
             namespaces: Some((seat.user, network)),
+            inside: (links, again),
             filter: Some(filter),
             peers: Some(seat.names),
             own: seat.own,
@@ -118,18 +127,15 @@ impl Membership {
         self.connection.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
+    /// Descriptors that must stay open.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let (links, network) = &self.inside;
+        [links.as_raw_fd(), network.as_raw_fd(), self.fd()].into_iter().filter(|fd| *fd >= 0)
+    }
+
     /// How the network has ended; none if it has not.
     pub(super) fn ended(&mut self) -> Option<String> {
-        let connection = self.connection.as_ref()?;
-        let mut buffer = vec![0; LONGEST];
-        let how = match sys::receive(connection.as_fd(), &mut buffer) {
-            Err(Errno(libc::EAGAIN)) => return None,
-            Ok((length @ 1.., _)) => match serde_json::from_slice(buffer.get(..length).unwrap_or_default()) {
-                Ok(Answer::Ended(how)) => format!("what carries its packets to the outside has ended: {how}"),
-                _ => return None,
-            },
-            _ => "the process that holds it was killed".to_owned(),
-        };
+        let how = ended(self.connection.as_ref()?.as_fd())?;
         self.connection = None;
         self.lost = true;
         Some(how)
@@ -148,8 +154,22 @@ impl Drop for Membership {
     }
 }
 
-/// Asks for a place in the network, and has the process that holds it started if there is none.
-fn seat(networks: &Networks, named: &NamedNetworkPlan) -> Result<Seat> {
+/// How the network has ended that a connection leads to; none if it has not.
+fn ended(connection: BorrowedFd<'_>) -> Option<String> {
+    let mut buffer = vec![0; LONGEST];
+    match sys::receive(connection, &mut buffer) {
+        Err(Errno(libc::EAGAIN)) => None,
+        Ok((length @ 1.., _)) => match serde_json::from_slice(buffer.get(..length).unwrap_or_default()) {
+            Ok(Answer::Ended(how)) => Some(format!("what carries its packets to the outside has ended: {how}")),
+            _ => None,
+        },
+        _ => Some("the process that holds it was killed".to_owned()),
+    }
+}
+
+/// Asks for a place in the network, and has the process that holds it started if there is none. `by_any` is whether it does
+/// not matter through what the outside is reached from there.
+fn seat(networks: &Networks, named: &NamedNetworkPlan, by_any: bool) -> Result<Seat> {
     let busy = networks.lock(&named.network)?;
     // What is planned may have been removed, or made anew, since.
     if networks.get(&named.name)? != named.network {
@@ -158,7 +178,7 @@ fn seat(networks: &Networks, named: &NamedNetworkPlan) -> Result<Seat> {
     }
     let helper = named.helper.as_ref().map_or("", |helper| helper.name);
     if let Some(seat) = ask(&busy, named)? {
-        if seat.helper == helper {
+        if by_any || seat.helper == helper {
             return Ok(seat);
         }
         let word = |helper: &str| if helper.is_empty() { "nothing".to_owned() } else { helper.to_owned() };

@@ -2,6 +2,7 @@
 //! limit, from the creation of the first process to its end.
 
 mod asking;
+mod connected;
 mod end;
 mod further;
 mod jobs;
@@ -18,7 +19,7 @@ use super::control::Control;
 use super::events::Events;
 use super::further::Further;
 use super::helpers::Helper;
-use super::named::Membership;
+use super::named::{Connection, Membership};
 use super::outcome::Outcome;
 use super::portal_caller::CallerFile;
 use super::questions::Questions;
@@ -71,6 +72,8 @@ struct Awaited {
 pub(super) struct Supervisor<'p> {
     relay: Relay,
     helpers: Vec<Helper<'p>>,
+    /// Networks that the sandbox is connected to besides that which it was started in.
+    connections: Vec<Connection>,
     /// Helpers that are started on demand, with their descriptors; the first of those listens.
     waiting: Vec<(&'p HelperSpec, Vec<OwnedFd>)>,
     /// What helpers ask the user.
@@ -159,6 +162,7 @@ impl<'p> Supervisor<'p> {
         Supervisor {
             relay: Relay::default(),
             helpers: Vec::new(),
+            connections: Vec::new(),
             waiting: Vec::new(),
             questions: Questions::default(),
             wayland: None,
@@ -223,7 +227,8 @@ impl<'p> Supervisor<'p> {
             .chain(self.rules.iter().flat_map(PacketRules::descriptors))
             .chain(self.recorder.iter().flat_map(Recorder::descriptors))
             .chain(self.helpers.iter().flat_map(Helper::descriptors))
-            .chain(membership.as_ref().map(Membership::fd).filter(|fd| *fd >= 0))
+            .chain(membership.iter().flat_map(Membership::descriptors))
+            .chain(self.connections.iter().map(Connection::fd))
     }
 
     /// Adds the descriptors to poll, in the order in which their events are handled: one line for each.
@@ -243,6 +248,9 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
         sources.add(Poll::read(self.rules.as_ref().map_or(-1, PacketRules::fd)), Self::on_addresses);
         sources.add(Poll::read(self.sandbox.membership.as_ref().map_or(-1, Membership::fd)), Self::on_shared_network);
+        for connection in &self.connections {
+            sources.add(Poll::read(connection.fd()), Self::on_connection);
+        }
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::fd)), Self::on_refused);
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::unanswered_fd)), Self::on_unanswered);
         sources.add(Poll::read(self.asking.as_ref().map_or(-1, Asking::fd)), Self::on_answer);

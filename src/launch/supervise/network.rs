@@ -248,7 +248,7 @@ impl Supervisor<'_> {
     /// The network's helper has ended: what leads to the outside is ended, too. Whoever waits for an answer gets an error.
     pub(super) fn end_connections(&mut self) {
         if let Some(diag) = &self.diag {
-            let _ = connections::end(diag.as_fd());
+            let _ = connections::end(diag.as_fd(), None);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::LimitFile;
 use crate::profile::schema;
 use crate::spec::limits::Value;
 use crate::spec::{Namespace, Origin};
-use crate::state::{Answer, Change, LONGEST, Request, Rules};
+use crate::state::{Answer, Change, InNetwork, LONGEST, Request, Rules};
 use crate::sys;
 use std::os::fd::AsFd;
 
@@ -98,6 +98,24 @@ impl Supervisor<'_> {
                         continue;
                     }
                     None => Some(Error::new(WITHOUT_RULES)),
+                },
+                Some(Request::Connect { network, id, address }) => {
+                    let sockets = control.streams(client);
+                    match self.connect((&network, &id), address, sockets, status) {
+                        Ok(connected) => {
+                            control.answer(client, &of_networks(vec![connected]));
+                            continue;
+                        }
+                        Err(error) => Some(error),
+                    }
+                }
+                Some(Request::Disconnect { network }) => self.disconnect(&network, status).err(),
+                Some(Request::Networks { besides }) => match besides.map_or(Ok(()), |name| self.can_connect(&name)) {
+                    Ok(()) => {
+                        control.answer(client, &of_networks(self.in_networks()));
+                        continue;
+                    }
+                    Err(error) => Some(error),
                 },
                 Some(Request::Update { limits }) => self.update(&limits).err(),
                 None => Some(Error::new("this version of sbx does not know the request")),
@@ -187,6 +205,11 @@ impl Supervisor<'_> {
         }
         self.control = Some(control);
     }
+}
+
+/// The answer that says in which networks the sandbox is.
+fn of_networks(networks: Vec<InNetwork>) -> Answer {
+    Answer::of_rules(Rules { networks, ..Rules::default() })
 }
 
 /// The answer that says this, with fewer words if it would be longer than one may be.

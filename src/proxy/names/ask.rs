@@ -77,6 +77,11 @@ pub enum Told {
     Allow(Vec<(u16, String)>),
     /// All names that are not denied are answered from now on.
     AllowAll,
+    /// The sandbox is in a further network, by the interface with this index. With this message comes the socket by which names of others there
+    /// are asked for.
+    Connected(u32),
+    /// It is not in that one any more.
+    Disconnected(u32),
 }
 
 /// What became of an address.
@@ -102,6 +107,8 @@ mod first {
     pub const ALLOW: u8 = 4;
     pub const ALLOW_ALL: u8 = 5;
     pub const WAITS: u8 = 6;
+    pub const CONNECTED: u8 = 7;
+    pub const DISCONNECTED: u8 = 8;
 }
 
 impl Asked {
@@ -154,6 +161,8 @@ impl Told {
                 bytes
             }
             Told::AllowAll => vec![first::ALLOW_ALL],
+            Told::Connected(number) => [&[first::CONNECTED][..], &number.to_be_bytes()].concat(),
+            Told::Disconnected(number) => [&[first::DISCONNECTED][..], &number.to_be_bytes()].concat(),
         }
     }
 
@@ -175,6 +184,8 @@ impl Told {
                 rest.is_empty().then_some(Told::Allow(names))?
             }
             (first::ALLOW_ALL, []) => Told::AllowAll,
+            (first::CONNECTED, rest) => Told::Connected(u32::from_be_bytes(rest.try_into().ok()?)),
+            (first::DISCONNECTED, rest) => Told::Disconnected(u32::from_be_bytes(rest.try_into().ok()?)),
             _ => return None,
         })
     }
@@ -302,7 +313,7 @@ mod tests {
     fn what_is_said_is_read_again() {
         let became = vec![Became::Reached, Became::Refused, Became::Failed];
         let names = vec![(700, "*.a.example".to_owned()), (0, "x".repeat(LONGEST_NAME))];
-        let numbers = [Told::Decided(7), Told::Waits(8)];
+        let numbers = [Told::Decided(7), Told::Waits(8), Told::Connected(70_000), Told::Disconnected(2)];
         for told in numbers.into_iter().chain([Told::Became(became), Told::Tell, Told::Allow(names), Told::AllowAll]) {
             assert_eq!(Told::decode(&told.encode()), Some(told));
         }

@@ -9,8 +9,8 @@ use super::refused::{Held, RefusedNames};
 use super::rules::{Decision, Rules};
 use super::through::Through;
 use super::upstream::Upstream;
-use crate::proxy::network::message::{LONGEST_KNOWN, decode};
-use crate::sys::{self, Poll, PollSet};
+use crate::proxy::network::message::{Known, LONGEST_KNOWN, decode};
+use crate::sys::{self, Errno, Poll, PollSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -56,6 +56,8 @@ pub(super) struct Server {
     clients: Vec<Client>,
     /// The socket by which the names of others in a network are asked for; none if there is none, or who answers has ended.
     peers: Option<OwnedFd>,
+    /// The same of networks that the sandbox was connected to while it ran, each with its number.
+    connected: Vec<(u32, OwnedFd)>,
     /// How many connections of programs and questions there were.
     counted: u64,
     random: RandomState,
@@ -87,6 +89,7 @@ impl Server {
             pending,
             clients,
             peers,
+            connected: Vec::new(),
             counted: 0,
             random,
             refused: None,
@@ -161,8 +164,13 @@ impl Server {
     fn listen(&mut self) -> Option<()> {
         let mut message = [0; LONGEST];
         match sys::receive(self.filter.as_fd(), &mut message) {
-            Ok((length @ 1.., _)) => {
-                self.said.extend(message.get(..length).and_then(Told::decode));
+            Ok((length @ 1.., socket)) => {
+                match message.get(..length).and_then(Told::decode) {
+                    // Whoever is told that it is in a network asks for names there at once.
+                    Some(Told::Connected(number)) => self.connected.extend(socket.map(|socket| (number, socket))),
+                    Some(Told::Disconnected(number)) => self.connected.retain(|(other, _)| *other != number),
+                    told => self.said.extend(told),
+                }
                 Some(())
             }
             _ => None,
@@ -211,8 +219,8 @@ impl Server {
                     }
                 }
                 Told::Allow(_) | Told::AllowAll => self.allow(told),
-                // Nobody waits for it any more.
-                Told::Became(_) => {}
+                // Nobody waits for it any more; and these are done when they come.
+                Told::Became(_) | Told::Connected(_) | Told::Disconnected(_) => {}
             }
         }
     }
@@ -330,20 +338,29 @@ impl Server {
         }
     }
 
-    /// The addresses of others in the network that have a name; none if it is not for the network to tell. Who answers does that at once, or
-    /// has ended.
+    /// The addresses of others in the networks that have a name, in the order of these; none if it is not for a network to tell. Who answers
+    /// does that at once, or has ended.
     fn of_peers(&mut self, name: &str) -> Option<Vec<IpAddr>> {
-        let peers = self.peers.as_ref().filter(|_| !name.is_empty() && !self.rules.denies(name))?;
-        let mut known = [0; LONGEST_KNOWN];
-        let asked =
-            sys::send(peers.as_fd(), name.as_bytes(), None).and_then(|()| sys::receive(peers.as_fd(), &mut known));
-        match asked {
-            Ok((length @ 1.., _)) => decode(known.get(..length)?)?,
-            _ => {
-                self.peers = None;
-                None
+        if name.is_empty() || self.rules.denies(name) {
+            return None;
+        }
+        let mut known: Known = None;
+        if let Some(peers) = &self.peers {
+            match told_by(peers, name) {
+                Ok(told) => known = told,
+                Err(_) => self.peers = None,
             }
         }
+        self.connected.retain(|(_, peers)| match told_by(peers, name) {
+            Ok(told) => {
+                if let Some(told) = told {
+                    known.get_or_insert_default().extend(told);
+                }
+                true
+            }
+            Err(_) => false,
+        });
+        known
     }
 
     /// Sends an answer; none closes a connection.
@@ -442,5 +459,15 @@ impl Server {
                 return Some(became);
             }
         }
+    }
+}
+
+/// What the process that holds a network tells for a name.
+fn told_by(peers: &OwnedFd, name: &str) -> sys::Result<Known> {
+    let mut known = [0; LONGEST_KNOWN];
+    sys::send(peers.as_fd(), name.as_bytes(), None)?;
+    match sys::receive(peers.as_fd(), &mut known)? {
+        (0, _) => Err(Errno(libc::EPIPE)),
+        (length, _) => Ok(known.get(..length).and_then(decode).unwrap_or_default()),
     }
 }

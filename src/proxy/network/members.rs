@@ -93,6 +93,11 @@ impl Members {
         }
     }
 
+    /// Says that this process is the launcher of a sandbox.
+    pub fn launched_by(&mut self, number: u64, pid: i32) {
+        self.all.iter_mut().filter(|(other, _)| *other == number).for_each(|(_, member)| member.pid = pid);
+    }
+
     pub fn remove(&mut self, number: u64) {
         self.all.retain(|(other, _)| *other != number);
     }
@@ -154,6 +159,8 @@ mod tests {
         for name in ["other", "net", "webnet", "web.net.example", ""] {
             assert_eq!(members.known(name), None, "{name}");
         }
+        members.launched_by(number, 7);
+        assert_eq!(members.all().map(|member| member.pid).collect::<Vec<_>>(), [1, 7]);
         members.remove(number);
         assert_eq!(members.known("web"), Some(vec![first]));
         assert!(members.add(vec!["a b".into()], 1, None).is_err());

@@ -29,6 +29,8 @@ pub enum Request {
     Join(Vec<String>),
     /// The same for a network with IPv6, of which the sandbox has this address; any, if none is named.
     Join6(Vec<String>, Option<Ipv6Addr>),
+    /// The launcher of the sandbox that has joined by this connection is this process: another one has made the connection for it.
+    Launcher(i32),
     /// Who is in the network?
     List,
 }

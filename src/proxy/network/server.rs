@@ -167,7 +167,7 @@ impl Server {
                     }
                 }
             }
-            None => {}
+            Some(Request::Launcher(_)) | None => {}
         }
     }
 
@@ -201,11 +201,18 @@ impl Server {
         }
     }
 
-    /// A launcher has ended, or has said something, which it has no reason to.
+    /// A launcher has ended, or says that the sandbox is its own.
     fn on_launcher(&mut self, at: usize) {
         let Some(seated) = self.seated.get(at) else { return };
-        match sys::receive(seated.launcher.as_fd(), &mut [0; 64]) {
-            Err(Errno(libc::EAGAIN)) | Ok((1.., _)) => {}
+        let mut said = [0; 64];
+        match sys::receive(seated.launcher.as_fd(), &mut said) {
+            Err(Errno(libc::EAGAIN)) => {}
+            Ok((length @ 1.., _)) => {
+                let request = serde_json::from_slice(said.get(..length).unwrap_or_default());
+                if let Ok(Request::Launcher(pid)) = request {
+                    self.members.launched_by(seated.number, pid);
+                }
+            }
             _ => {
                 let seated = self.seated.remove(at);
                 // Others may be in its network yet, which have joined it: nobody keeps the rules on their packets, and the address is given

@@ -3,7 +3,7 @@
 
 use crate::sys::errno::{Errno, Result};
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -87,6 +87,27 @@ impl Request {
         if let Some(place) = self.0.get_mut(at..at + value.len()) {
             place.copy_from_slice(value);
         }
+    }
+}
+
+/// What the kernel has answered: struct nlmsghdr, and what follows.
+struct Answer(Vec<u8>);
+
+impl Answer {
+    fn kind(&self) -> i32 {
+        self.0.get(4..6).and_then(|kind| kind.try_into().ok()).map_or(0, u16::from_ne_bytes).into()
+    }
+
+    /// The errno with its sign turned, 0 for none, if it is an answer that says so.
+    fn error(&self) -> Option<i32> {
+        let errno = self.0.get(16..20).and_then(|errno| errno.try_into().ok()).map(i32::from_ne_bytes);
+        errno.filter(|_| self.kind() == libc::NLMSG_ERROR)
+    }
+
+    /// The index of an interface, if it is an answer about one: struct ifinfomsg.
+    fn index(&self) -> Option<u32> {
+        let index = self.0.get(20..24).and_then(|index| index.try_into().ok()).map(u32::from_ne_bytes);
+        index.filter(|index| self.kind() == i32::from(libc::RTM_NEWLINK) && *index != 0)
     }
 }
 
@@ -176,6 +197,27 @@ impl Links {
         self.ask(request)
     }
 
+    /// Removes an interface.
+    pub fn remove(&self, index: u32) -> Result<()> {
+        self.ask(Request::new(libc::RTM_DELLINK, 0, &[&interface(index, false)]))
+    }
+
+    /// The index of the interface with this name in the network namespace of the socket.
+    pub fn index(&self, name: &str) -> Result<u32> {
+        let mut request = Request::new(libc::RTM_GETLINK, 0, &[&interface(0, false)]);
+        request.text(libc::IFLA_IFNAME, name);
+        // The interface is the answer, and no other one follows.
+        let (flags, length) = (libc::NLM_F_REQUEST as u16, u32::try_from(request.0.len()));
+        request.set(6, &flags.to_ne_bytes());
+        request.set(0, &length.map_err(|_| Errno(libc::EMSGSIZE))?.to_ne_bytes());
+        let answer = self.answered(&request)?;
+        match (answer.error(), answer.index()) {
+            (Some(errno), _) => Err(Errno(errno.wrapping_neg())),
+            (None, Some(index)) => Ok(index),
+            (None, None) => Err(Errno(libc::EBADMSG)),
+        }
+    }
+
     /// Gives an interface an address, and the network of those whose first bits are the same. Nobody is asked whether he has it, too.
     pub fn add_address(&self, index: u32, address: impl Into<IpAddr>, prefix: u8) -> Result<()> {
         let (family, bytes) = parts(address.into());
@@ -219,7 +261,20 @@ impl Links {
     fn ask(&self, mut request: Request) -> Result<()> {
         let length = u32::try_from(request.0.len()).map_err(|_| Errno(libc::EMSGSIZE))?;
         request.set(0, &length.to_ne_bytes());
-        send(self.0.as_raw_fd(), &request.0, MsgFlags::empty())?;
+        let answer = self.answered(&request)?;
+        match answer.error() {
+            Some(0) => Ok(()),
+            Some(errno) => Err(Errno(errno.wrapping_neg())),
+            None => Err(Errno(libc::EBADMSG)),
+        }
+    }
+
+    /// Sends a message that is complete, and gives the first bytes of the answer.
+    ///
+    /// The kernel's end is named in each message: then it asks for the rights of who sends it, which are those of an owner over all user
+    /// namespaces of his, and not for those of who has opened the socket, who had them over one (`__netlink_ns_capable`).
+    fn answered(&self, request: &Request) -> Result<Answer> {
+        sendto(self.0.as_raw_fd(), &request.0, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
         let mut answer = [0; 4096];
         let length = loop {
             match recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()) {
@@ -227,15 +282,7 @@ impl Links {
                 received => break received?,
             }
         };
-        // struct nlmsghdr, and the errno.
-        let answer = answer.get(..length).unwrap_or_default();
-        let kind = answer.get(4..6).and_then(|kind| kind.try_into().ok()).map_or(0, u16::from_ne_bytes);
-        let errno = answer.get(16..20).and_then(|errno| errno.try_into().ok()).map(i32::from_ne_bytes);
-        match errno {
-            Some(0) if i32::from(kind) == libc::NLMSG_ERROR => Ok(()),
-            Some(errno) if i32::from(kind) == libc::NLMSG_ERROR => Err(Errno(errno.wrapping_neg())),
-            _ => Err(Errno(libc::EBADMSG)),
-        }
+        Ok(Answer(answer.get(..length).unwrap_or_default().to_vec()))
     }
 }
 
@@ -265,11 +312,17 @@ mod tests {
                 let address = Ipv4Addr::new(10, 89, 0, 2);
                 links.make_pair(1000, 65520, "eth0", address, network.as_fd())?;
                 let index = interface_index("eth0")?;
+                if inside.index("eth0") != Ok(index) || inside.index("eth1") != Err(Errno(libc::ENODEV)) {
+                    return Err(Errno(libc::EBADMSG));
+                }
                 inside.add_address(index, address, 24)?;
                 inside.set_up(index)?;
                 inside.add_default_route(index, Ipv4Addr::new(10, 89, 0, 1))?;
                 links.remove_pair(address)?;
                 let gone = interface_index("eth0").is_err() && links.remove_pair(address).is_err();
+                links.make_pair(1000, 65520, "eth0", address, network.as_fd())?;
+                inside.remove(inside.index("eth0")?)?;
+                let gone = gone && links.remove_pair(address).is_err();
                 join_namespace(bridge.as_fd(), libc::CLONE_NEWNET)?;
                 if gone && interface_index("bridge").is_ok() { Ok(()) } else { Err(Errno(libc::EEXIST)) }
             };
