@@ -350,7 +350,7 @@ fn a_home_that_nobody_can_write_to_is_shown() {
     // On a read-only mount, as in images of containers; and one of root's, as an ordinary user's.
     let (sbx, home, work) = (common::sbx(), place.home().display().to_string(), place.work().display().to_string());
     let copy = place.dir.path().join("sbx");
-    common::copy_program(&sbx, &copy);
+    common::copy_program(sbx, &copy);
     place.on_host(&format!(
         "chmod 755 {home} {work} {home}/..; chown -R 1000:1000 {home}; chmod 555 {home}/.local/share {home}/.config"
     ));
