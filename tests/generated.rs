@@ -546,7 +546,7 @@ each line is a message of systemd's journal, with the fields that podman's have 
 .B sbx logs
 reads it there by
 .BR journalctl (1),
-as far as the user may. Where there is no journal, nothing is started. What the journal does not take within 200 milliseconds is lost: neither the program nor
+as far as the user may. Where there is no journal, nothing is started. What the journal does not take is lost, once it was waited for 200 milliseconds in a second: neither the program nor
 .B sbx
 waits longer for it; a message says how much, and so does State.Error of
 .BR "sbx inspect" .

@@ -82,7 +82,10 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     status.id_file.as_ref().map_or(Ok(()), |file| file.check(&plan))?;
     tell(&plan.notes, status);
     if kept::is_wanted(&args.kept) && status.record.is_none() {
-        let record = kept::begin(args, sandbox, &plan, status.outputs.take(), id)?;
+        let id = id.map_or_else(Id::random, Ok)?;
+        // Before another one goes for it.
+        status.id_file.as_mut().map_or(Ok(()), |file| file.prepare(id.as_str()))?;
+        let record = kept::begin(args, sandbox, &plan, status.outputs.take(), Some(id))?;
         status.record = Some(record.input(status.input.take()));
     }
     kept::known_as(&mut plan, status.record.as_ref())?;

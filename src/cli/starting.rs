@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::Joining;
 use crate::plan;
-use crate::state::{Entry, Happened, Store};
+use crate::state::{Entry, Happened, Id, Store};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -18,13 +18,15 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
     let plan = plan::plan(&sandbox, &facts)?;
     file.as_ref().map_or(Ok(()), |file| file.check(&plan))?;
     let store = store::store()?;
+    let id = Id::random()?;
+    let spec = kept::spec(args, &sandbox, &plan)?;
+    // Before another one goes for it.
+    file.as_mut().map_or(Ok(()), |file| file.prepare(id.as_str()))?;
     kept::replace(&args.kept, &store)?;
-    let id = store.create(kept::spec(args, &sandbox, &plan)?, args.kept.name.as_deref())?;
-    let mut written = file.as_mut().map_or(Ok(()), |file| file.prepare(id.as_str()));
-    if let (Ok(()), Some(file)) = (&written, file) {
-        written = file.publish(id.as_str());
-    }
-    if let Err(error) = written {
+    store.create(spec, args.kept.name.as_deref(), id.clone())?;
+    if let Some(file) = file
+        && let Err(error) = file.publish(id.as_str())
+    {
         store.forget(&id)?;
         return Err(error);
     }

@@ -54,9 +54,6 @@ impl IdFile {
     /// It cannot be written.
     pub fn prepare(&mut self, id: &str) -> Result<()> {
         let ReceiptTarget::File(file) = &self.to else { return Ok(()) };
-        if self.made.is_some() {
-            return Ok(());
-        }
         let made = file.beside(id).map_err(|errno| {
             Error::new(format!("{CIDFILE} {}: it cannot be written: {errno}", file.path()))
                 .hint("name a file in a directory that can be written, on a disk that has room")

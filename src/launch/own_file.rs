@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::plan::{Op, Plan};
-use crate::sys;
+use crate::sys::{self, Errno};
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -144,7 +144,14 @@ impl OwnFile {
 
     /// Gives a file beside it its name, which no other has.
     pub(super) fn take_name(&self, beside: &CStr) -> sys::Result<()> {
-        sys::rename(self.dir.as_fd(), beside, self.dir.as_fd(), &self.name, sys::RENAME_NOREPLACE)
+        let dir = self.dir.as_fd();
+        match sys::rename(dir, beside, dir, &self.name, sys::RENAME_NOREPLACE) {
+            // Filesystems that cannot do that at once, such as NFS.
+            Err(Errno(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP)) => {
+                sys::link(dir, beside, dir, &self.name).map(|()| self.discard(beside))
+            }
+            renamed => renamed,
+        }
     }
 
     /// Removes a file beside it.

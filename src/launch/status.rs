@@ -176,8 +176,7 @@ impl Events for Status {
 
     fn cloned(&mut self, pid: i32) -> Result<()> {
         let Some(record) = &mut self.record else { return Ok(()) };
-        record.cloned(pid, self.waiting.as_ref())?;
-        self.id_file.as_mut().map_or(Ok(()), |file| file.prepare(record.id().as_str()))
+        record.cloned(pid, self.waiting.as_ref())
     }
 
     fn outputs(&self) -> Vec<RawFd> {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Where the journal takes messages.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// How long what comes at once is waited for, in all.
+/// How long it is waited for in each second, in all.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The field of the message that says that there is no more; its value is the id.
@@ -45,6 +45,9 @@ pub struct Journald {
     stuck: bool,
     /// It is waited for no more.
     hurries: bool,
+    /// When the second began in which it was waited for so long.
+    second: Instant,
+    waited: Duration,
     /// How many bytes it has not taken since the last that it took, and in all.
     untold: u64,
     lost: u64,
@@ -57,7 +60,17 @@ impl Journald {
     }
 
     fn with(socket: Option<UnixDatagram>, id: Id, name: String) -> Journald {
-        Journald { socket, id, name, stuck: false, hurries: false, untold: 0, lost: 0 }
+        Journald {
+            socket,
+            id,
+            name,
+            stuck: false,
+            hurries: false,
+            second: Instant::now(),
+            waited: Duration::ZERO,
+            untold: 0,
+            lost: 0,
+        }
     }
 
     /// Says what the sandbox is called.
@@ -94,8 +107,13 @@ impl Journald {
         self.stuck = !any;
     }
 
-    fn end_of_patience(&self) -> Instant {
-        Instant::now() + if self.stuck || self.hurries { Duration::ZERO } else { PATIENCE }
+    fn end_of_patience(&mut self) -> Instant {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            (self.second, self.waited) = (now, Duration::ZERO);
+        }
+        let left = PATIENCE.saturating_sub(self.waited);
+        now + if self.stuck || self.hurries { Duration::ZERO } else { left }
     }
 
     /// Says what was lost, before anything else that it takes. Gives whether nothing has to be said any more.
@@ -148,7 +166,7 @@ impl Journald {
                 self.socket = connect(Path::new(SOCKET)).ok();
             }
             let Some(socket) = &self.socket else { break };
-            sent = send_until(socket, message, end);
+            sent = send_until(socket, message, end, &mut self.waited);
             if !matches!(sent, Err(Errno(libc::ECONNREFUSED | libc::ECONNRESET | libc::ENOTCONN | libc::EPIPE))) {
                 break;
             }
@@ -165,18 +183,21 @@ fn connect(path: &Path) -> sys::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// Sends a datagram; EAGAIN if it is not taken until then.
-fn send_until(socket: &UnixDatagram, message: &[u8], end: Instant) -> sys::Result<()> {
+/// Sends a datagram; EAGAIN if it is not taken until then. Adds how long was waited.
+fn send_until(socket: &UnixDatagram, message: &[u8], end: Instant, waited: &mut Duration) -> sys::Result<()> {
     loop {
         match socket.send(message).map_err(Errno::from) {
             Err(Errno(libc::EINTR)) => {}
             Err(Errno(libc::EAGAIN)) => {
-                let left = end.saturating_duration_since(Instant::now());
+                let now = Instant::now();
+                let left = end.saturating_duration_since(now);
                 if left.is_zero() {
                     return Err(Errno(libc::EAGAIN));
                 }
                 let mut set = [Poll { write: true, ..Poll::end(socket.as_raw_fd()) }];
-                sys::poll(&mut set, i32::try_from(left.as_millis() + 1).ok())?;
+                let polled = sys::poll(&mut set, i32::try_from(left.as_millis() + 1).ok());
+                *waited += now.elapsed();
+                polled?;
             }
             sent => return sent.map(drop),
         }
@@ -297,10 +318,12 @@ mod tests {
     fn all_that_comes_at_once_is_waited_for_no_longer_than_one_line() {
         let (journal, ours) = UnixDatagram::pair().unwrap();
         let mut journald = journald(ours);
-        // It would be minutes if each line were waited for.
+        // It would be minutes if each line, or each write, were waited for.
         let (many, begun) = (b"\n".repeat(2000), Instant::now());
         journald.write(Stream::Out, &many);
-        assert!(begun.elapsed() < 100 * PATIENCE);
+        assert!(begun.elapsed() < 100 * PATIENCE && journald.waited >= PATIENCE);
+        journald.second = Instant::now();
+        assert!(journald.end_of_patience() <= Instant::now());
         let taken = 2000 - journald.lost;
         assert!(!journald.stuck && (1..2000).contains(&taken), "{taken}");
         // All behind the first that was not taken is lost, so that what is told stands at its place.

@@ -54,14 +54,13 @@ impl Store {
         self.add(spec, name, id, true)?.ok_or_else(|| Error::new("the record has no monitor"))
     }
 
-    /// Makes a record of a sandbox that is not started yet, and gives its id.
+    /// Makes a record, with this id, of a sandbox that is not started yet.
     ///
     /// # Errors
     ///
     /// As of [`Store::begin`].
-    pub fn create(&self, spec: Spec, name: Option<&str>) -> Result<Id> {
-        let id = Id::random()?;
-        self.add(spec, name, Some(id.clone()), false).map(|_| id)
+    pub fn create(&self, spec: Spec, name: Option<&str>, id: Id) -> Result<()> {
+        self.add(spec, name, Some(id), false).map(drop)
     }
 
     fn add(&self, spec: Spec, name: Option<&str>, id: Option<Id>, starts: bool) -> Result<Option<Held>> {
