@@ -383,7 +383,7 @@ _sbx() {
 
     case "${cmd}" in
         sbx)
-            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys --version run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help"
+            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l -V --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys --version run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -685,6 +685,13 @@ _sbx() {
                     fi
                     return 0
                     ;;
+                --ip6)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --ipc)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -951,7 +958,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__create)
-            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys"
+            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1247,6 +1254,13 @@ _sbx() {
                     return 0
                     ;;
                 --network-alias)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --ip6)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -2843,7 +2857,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__plan)
-            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --json --verbose --quiet --status-fd --receipt --network-log --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys"
+            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --json --verbose --quiet --status-fd --receipt --network-log --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3139,6 +3153,13 @@ _sbx() {
                     return 0
                     ;;
                 --network-alias)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --ip6)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -3618,7 +3639,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__run)
-            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys"
+            opts="-e -p -u -C -h -m -c -v -t -i -P -q -d -l --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --status-fd --receipt --network-log --quiet --detach --name --cidfile --rm --replace --log-driver --log-opt --restart --label --stop-signal --stop-timeout --detach-keys"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3914,6 +3935,13 @@ _sbx() {
                     return 0
                     ;;
                 --network-alias)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --ip6)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -4100,7 +4128,7 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__selftest)
-            opts="-e -p -u -C -h -m -c -v -t -i -P --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --json --verbose"
+            opts="-e -p -u -C -h -m -c -v -t -i -P --profile --set --ro --rw --from --open --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env --net --ask-network --publish --forward --share --device --user --workdir --cwd --hostname --tty --timeout --memory --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --stats --as-pid-1 --keep-fd --no-project --help --volume --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --read-only --cap-add --cap-drop --security-opt --terminal --interactive --init --ulimit --expose --publish-all --privileged --json --verbose"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4396,6 +4424,13 @@ _sbx() {
                     return 0
                     ;;
                 --network-alias)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --ip6)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_sbx_global_optspecs
-    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= ask-network p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= memory-swap= memory-reservation= c/cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
+    string join \n profile= set= ro= rw= from= open overlay= upper= upper-size= tmpfs= tmpfs-size= mask= hide= deny= home= e/env= net= ask-network p/publish= forward= share= device= u/user= C/cwd= h/hostname= tty= timeout= m/memory= pids-limit= cpus= memory-swap= memory-reservation= c/cpu-shares= cpuset-cpus= cpuset-mems= blkio-weight= device-read-bps= device-write-bps= device-read-iops= device-write-iops= stats= as-pid-1 keep-fd= no-project help v/volume= mount= env-file= network= network-alias= ip6= ipc= pid= uts= domainname= read-only cap-add= cap-drop= security-opt= t/terminal i/interactive init ulimit= expose= P/publish-all privileged status-fd= receipt= network-log= q/quiet d/detach name= cidfile= rm replace log-driver= log-opt= restart= l/label= stop-signal= stop-timeout= detach-keys= V/version
 end
 
 function __fish_sbx_needs_command
@@ -70,6 +70,7 @@ complete -c sbx -n "__fish_sbx_needs_command" -l mount -d 'The same as type=bind
 complete -c sbx -n "__fish_sbx_needs_command" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l pid -d 'Processes: private, or host, as --share pid' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l uts -d 'Host name: private, or host, as --share uts' -r -f
@@ -196,6 +197,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'The same as ty
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l pid -d 'Processes: private, or host, as --share pid' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l uts -d 'Host name: private, or host, as --share uts' -r -f
@@ -283,6 +285,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mount -d 'The same as t
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pid -d 'Processes: private, or host, as --share pid' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l uts -d 'Host name: private, or host, as --share uts' -r -f
@@ -390,6 +393,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mount -d 'The same 
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pid -d 'Processes: private, or host, as --share pid' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l uts -d 'Host name: private, or host, as --share uts' -r -f
@@ -514,6 +518,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l mount -d 'The same as
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l pid -d 'Processes: private, or host, as --share pid' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l uts -d 'Host name: private, or host, as --share uts' -r -f

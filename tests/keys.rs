@@ -53,7 +53,9 @@ fn host() -> Facts {
     let mut facts = Facts { kernel: (6, 12), landlock: Some(6), cgroup: Some(cgroup), ..debian() };
     facts.union =
         Some(UnionFacts { store: "/home/alice/.local/share/sbx/uppers".into(), fuse: true, ..UnionFacts::default() });
-    let one = NamedFacts::imagined("one", "10.89.0.0/24".parse().unwrap(), false);
+    let mut one = NamedFacts::imagined("one", "10.89.0.0/24".parse().unwrap(), false);
+    let (subnet, gateway) = ("fd12::/64".parse().unwrap(), "fd12::1".parse().unwrap());
+    one.network.v6 = Some(sbx::spec::Range6 { subnet, gateway });
     facts.network = Some(NetworkFacts { named: Some(Ok(one)), ..facts.network.unwrap_or_default() });
     let joined = Ok(JoinedFacts { number: 7, user: 8, ids: (1000, 1000), nests: true, ..JoinedFacts::default() });
     facts.joined = [(Namespace::Ipc, joined.clone()), (Namespace::Uts, joined)].into();
@@ -152,6 +154,7 @@ fn values(key: &Key) -> (Vec<String>, &'static str) {
         ("network.allow", ..) => (["[\"internet\"]", "[\"192.0.2.1:443/tcp\"]"], "network.mode = \"private\"\n"),
         ("network.deny", ..) => (["[\"private\"]", "[\":53/udp\"]"], "network.mode = \"private\"\n"),
         ("network.publish", ..) => (["[\"8080:80\"]", "[\"8080:81\"]"], "network.mode = \"private\"\n"),
+        ("network.ip6", ..) => (["\"fd12::7\"", "\"fd12::8\""], "network.mode = \"net:one\"\n"),
         ("network.aliases", ..) => (["[\"a\"]", "[\"b\"]"], "network.mode = \"net:one\"\n"),
         ("network.forward", ..) => (["[5432]", "[\"5432:5433/udp\"]"], "network.mode = \"private\"\n"),
         ("devices.allow", ..) => (["[\"gpu\"]", "[\"audio\"]"], ""),

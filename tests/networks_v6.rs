@@ -215,6 +215,39 @@ print("own", *sorted(line.split()[0] for line in open("/proc/net/if_inet6") if "
     }
 }
 
+/// An address that is asked for is the sandbox's, or it does not start: nobody has one twice.
+#[test]
+fn an_address_that_is_asked_for_is_given_to_one_alone() {
+    needs!();
+    let text = format!(
+        "{CREATE}\"$SBX\" network create old; serves web --network one --ip6 fd12::99; serves db --network one --set network.ip6=fd12::4; serves next --network one; \
+         \"$SBX\" -q --network one --ip6 fd12::1234 -- python3 -c \"$TRY\" tcp6,web,80 tcp6,db,80 tcp6,next,80 tcp,fd12::99,80 tcp,10.89.0.4,80; \
+         \"$SBX\" -q --network one -- python3 -c \"$TRY\" tcp6,web,80; \
+         for address in fd12::99 fd12::1 fd12:: fd13::7 10.89.0.7 x; do \"$SBX\" -q --network one --ip6 $address -- true 2>&1; echo status $?; done; \
+         \"$SBX\" -q --network old --ip6 fd12::7 -- true 2>&1; \"$SBX\" -q --net private --ip6 fd12::7 -- true 2>&1; kill $sbx_web $sbx_db $sbx_next; wait"
+    );
+    let ran = run(&text);
+    // The third one had the number of an address that somebody has asked for.
+    let expected = "one\nold\ntcp6,web,80 reached fd12::99 from fd12::1234\ntcp6,db,80 reached fd12::4 from fd12::1234\n\
+        tcp6,next,80 reached fd12::2 from fd12::1234\ntcp,fd12::99,80 reached fd12::99 from fd12::1234\n\
+        tcp,10.89.0.4,80 reached 10.89.0.4 from 10.89.0.5\ntcp6,web,80 reached fd12::99 from fd12::6\n";
+    assert!(ran.out.starts_with(expected), "{ran:#?}");
+    for says in [
+        "the network `one` cannot be joined: another sandbox in it has the address fd12::99",
+        "`sbx network inspect one` shows who has which address",
+        "the sandbox cannot have the address fd12::1: it is that by which the outside is reached",
+        "the sandbox cannot have the address fd12::: it is no machine's address of fd12::/64",
+        "the sandbox cannot have the address fd13::7: it is no machine's address of fd12::/64",
+        "`10.89.0.7` is no address of IPv6",
+        "`x` is no address of IPv6",
+        "the network `old` has no addresses of IPv6",
+        "`network.ip6` has no effect without a network that sandboxes share",
+    ] {
+        assert!(ran.out.contains(says), "{says}: {ran:#?}");
+    }
+    assert_eq!(ran.out.matches("status 125").count(), 6, "{ran:#?}");
+}
+
 /// What a network had that an older sbx made: no IPv6, by whatever a program tries; and so by default.
 #[test]
 fn a_network_without_ipv6_has_none() {

@@ -225,6 +225,7 @@ fn every_key_is_either_refused_or_known_to_tighten() {
             "network.helper",
             "network.publish",
             "network.aliases",
+            "network.ip6",
             "network.forward",
             "network.dns",
             "network.allow",

@@ -22,6 +22,9 @@ pub struct Familiar {
     /// A name by which others in the network find the sandbox
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     pub network_alias: Vec<OsString>,
+    /// The address of IPv6 that the sandbox has in the network, as --set network.ip6
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Other)]
+    pub ip6: Option<String>,
     /// Shared memory and message queues: private, or host, as --share ipc
     #[arg(long, value_name = "MODE", value_hint = ValueHint::Other)]
     pub ipc: Option<String>,

@@ -76,7 +76,7 @@ fn names(entry: &Entry, aliases: &[String]) -> Result<Vec<String>> {
 fn planned(name: &str, names: Vec<String>) -> Result<plan::NamedNetworkPlan> {
     let sandbox = Sandbox {
         network: Network::Named(PrivateNetwork::default()),
-        named_network: NamedNetwork { name: name.to_owned(), aliases: Vec::new() },
+        named_network: NamedNetwork { name: name.to_owned(), aliases: Vec::new(), ip6: None },
         ..Sandbox::default()
     };
     let caller = layers::Caller::read()?;

@@ -10,7 +10,7 @@ use crate::spec::{Addresses, HelperDeath, Network, Origin, Range6, Sandbox, Serv
 use crate::state::{self, Places};
 use crate::sys::Errno;
 use serde::Serialize;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The network that several sandboxes share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +24,9 @@ pub struct NamedNetworkPlan {
     /// The same of IPv6, if it has some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub v6: Option<Range6>,
+    /// The address of IPv6 that the sandbox has; none stands for one that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip6: Option<Ipv6Addr>,
     /// Whether the outside is not reached at all.
     pub internal: bool,
     /// Names by which others in it find this sandbox, beside that of the sandbox.
@@ -99,6 +102,7 @@ pub(super) fn plan(sandbox: &Sandbox, all: &Facts) -> Result<Option<NamedNetwork
         subnet: network.subnet,
         gateway: network.gateway,
         v6: network.v6,
+        ip6: ip6(sandbox, network)?,
         internal: network.internal,
         names: sandbox.named_network.aliases.iter().map(|(name, _)| name.clone()).collect(),
         ids: (all.uid, all.gid),
@@ -108,6 +112,28 @@ pub(super) fn plan(sandbox: &Sandbox, all: &Facts) -> Result<Option<NamedNetwork
         places: places.clone(),
         origin: sandbox.origins.of("network.mode", ""),
     }))
+}
+
+/// The address of IPv6 that is asked for, which has to be a machine's of the network. Whether another sandbox has it is seen when it is started.
+fn ip6(sandbox: &Sandbox, network: &state::Network) -> Result<Option<Ipv6Addr>> {
+    let Some((address, origin)) = &sandbox.named_network.ip6 else { return Ok(None) };
+    let name = &network.name;
+    let (why, fix) = match network.v6 {
+        None => (
+            format!("the network `{name}` has no addresses of IPv6"),
+            "leave network.ip6 out; or remove the network, and make it with --ipv6".to_owned(),
+        ),
+        Some(Range6 { gateway, .. }) if gateway == *address => (
+            format!("it is that by which the outside is reached from the network `{name}`"),
+            "name another one, or leave network.ip6 out".to_owned(),
+        ),
+        Some(Range6 { subnet, .. }) if !subnet.has_machine(*address) => (
+            format!("it is no machine's address of {subnet}, which are those of the network `{name}`"),
+            "name one of these, or leave network.ip6 out".to_owned(),
+        ),
+        Some(_) => return Ok(Some(*address)),
+    };
+    Err(Error::new(format!("the sandbox cannot have the address {address}: {why}")).origin(origin).hint(fix))
 }
 
 /// What is let in of other sandboxes' in the network: all but what rules for the network's addresses deny.
@@ -153,6 +179,9 @@ impl NamedNetworkPlan {
         );
         let names =
             if self.names.is_empty() { "that of the sandbox, if it has one".to_owned() } else { self.names.join(" ") };
+        if let Some(address) = self.ip6 {
+            lines.add("", format!("its address of IPv6 is {address}"));
+        }
         lines.add("", format!("other sandboxes in it reach this one by its address, and by these names: {names}"));
     }
 }

@@ -178,6 +178,9 @@ impl ReceiptBuilder<'_> {
             for (name, origin) in &sandbox.named_network.aliases {
                 self.full(Setting::Alias(name.clone()), origin, vec![format!("{HOLDER}, which {NAMES} asks")]);
             }
+            if let Some((address, origin)) = &sandbox.named_network.ip6 {
+                self.full(Setting::Ip6(*address), origin, vec![format!("{HOLDER}, which gives it to nobody else")]);
+            }
         }
         let none = Origin::default();
         if !self.plan.namespaces.nested {

@@ -63,6 +63,8 @@ pub enum Setting {
     Named(String),
     /// A name by which others in such a network find the sandbox.
     Alias(String),
+    /// The sandbox has this address of IPv6 in such a network.
+    Ip6(std::net::Ipv6Addr),
     /// Packets leave from the sandbox's own address in such a network alone.
     OwnAddress,
     /// This port of the host's loopback is reached inside.
@@ -129,6 +131,7 @@ impl fmt::Display for Setting {
             Setting::JoinedNamespace(namespace, pid) => write!(f, "namespaces.{} = \"join:{pid}\"", namespace.word()),
             Setting::Named(name) => write!(f, "network.mode = \"net:{name}\""),
             Setting::Alias(name) => write!(f, "network.aliases: {name}"),
+            Setting::Ip6(address) => write!(f, "network.ip6 = {address}"),
             Setting::OwnAddress => f.write_str("network: packets leave from the sandbox's own address alone"),
             Setting::Forwarded(port) => write!(f, "network.forward: {port}"),
             Setting::Reached(rule) => write!(f, "network.allow: {rule}"),

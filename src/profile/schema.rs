@@ -223,6 +223,11 @@ pub const KEYS: &[Key] = &[
         "names by which other sandboxes in the network `net:NAME` find this one, besides that of the sandbox",
     ),
     key(
+        "network.ip6",
+        Kind::Text,
+        "the address of IPv6 that the sandbox has in the network `net:NAME`; absent, one that is free",
+    ),
+    key(
         "network.helper",
         Kind::Word(&["auto", "pasta", "slirp4netns"]),
         "the program that carries packets of a private network to the outside",

@@ -2,7 +2,7 @@
 
 use super::origin::Origin;
 use serde::Serialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The network that the program has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
@@ -43,6 +43,8 @@ pub struct NamedNetwork {
     pub name: String,
     /// Names by which others in it find this sandbox, each with the line that has it.
     pub aliases: Vec<(String, Origin)>,
+    /// The address of IPv6 that it has there; none stands for one that is free.
+    pub ip6: Option<(Ipv6Addr, Origin)>,
 }
 
 /// How the network of a sandbox's own reaches the host's.

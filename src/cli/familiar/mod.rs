@@ -46,6 +46,9 @@ pub(super) fn said(args: &Sandbox, below: &Merged, cwd: &Path) -> Result<All> {
     if let Some(name) = &familiar.domainname {
         lines.push(Said::once("domainname", name, "process.domainname", name.as_str()));
     }
+    if let Some(address) = &familiar.ip6 {
+        lines.push(Said::once("ip6", address, "network.ip6", address.as_str()));
+    }
     let (network, of_network) = namespaces::network(args, below)?;
     lines.extend(network);
     joined.extend(of_network);

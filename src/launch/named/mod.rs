@@ -206,7 +206,7 @@ fn ask(busy: &Busy, named: &NamedNetworkPlan) -> Result<Option<Seat>> {
     let Some(connection) = busy.connect()? else { return Ok(None) };
     let request = match named.v6 {
         None => Request::Join(named.names.clone()),
-        Some(_) => Request::Join6(named.names.clone(), None),
+        Some(_) => Request::Join6(named.names.clone(), named.ip6),
     };
     let request = serde_json::to_vec(&request).unwrap_or_default();
     if sys::send_now(connection.as_fd(), &request).is_err() {
@@ -218,8 +218,15 @@ fn ask(busy: &Busy, named: &NamedNetworkPlan) -> Result<Option<Seat>> {
         Answer::Joined(v4, helper) => (OwnAddresses { v4, v6: None }, helper),
         Answer::Joined6(v4, v6, helper) => (OwnAddresses { v4, v6: Some(v6) }, helper),
         Answer::Refused(why) => {
-            return Err(Error::new(format!("the network `{}` cannot be joined: {why}", named.name))
-                .hint("end sandboxes that are in it, or make one with more addresses: sbx network create --subnet"));
+            let error = Error::new(format!("the network `{}` cannot be joined: {why}", named.name));
+            return Err(match named.ip6 {
+                Some(_) => error.hint(format!(
+                    "`sbx network inspect {}` shows who has which address; name another one, or leave network.ip6 out",
+                    named.name
+                )),
+                None => error
+                    .hint("end sandboxes that are in it, or make one with more addresses: sbx network create --subnet"),
+            });
         }
         _ => return Err(confused(named)),
     };

@@ -74,6 +74,7 @@ fn made(rules_of_hostile: bool, rules_of_other: bool) -> Option<Made> {
         subnet,
         gateway: own(GATEWAY).v4,
         v6: Some(range),
+        ip6: None,
         internal: true,
         names: Vec::new(),
         ids: (sys::effective_uid(), sys::effective_gid()),

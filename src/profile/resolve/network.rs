@@ -72,6 +72,9 @@ impl<'a> Builder<'a> {
             list.iter().for_each(|text| {
                 self.no_effect_of("network.aliases", "a network that sandboxes share", help, &text.at)
             });
+            if let Some(text) = merged.text("network.ip6") {
+                self.no_effect_of("network.ip6", "a network that sandboxes share", help, &text.at);
+            }
             return NamedNetwork::default();
         };
         if let Err(error) = check_network_name(name) {
@@ -85,9 +88,22 @@ impl<'a> Builder<'a> {
             let help = "write letters, digits, `-` and `_`, as of a machine's name: `db`";
             self.wrong(text, format!("`{}` cannot be the name of a machine", text.text), help);
         }
+        let ip6 = merged.text("network.ip6").and_then(|text| {
+            let address = text.text.parse().ok();
+            if address.is_none() {
+                let what = format!("`{}` is no address of IPv6", text.text);
+                self.wrong(
+                    text,
+                    what,
+                    "write one of the network's, as `sbx network inspect NAME` shows it: `fd12:3456:789a::7`",
+                );
+            }
+            Some((address?, self.origin(text)))
+        });
         NamedNetwork {
             name: name.to_owned(),
             aliases: list.iter().map(|text| (text.text.clone(), self.origin(text))).collect(),
+            ip6,
         }
     }
 
