@@ -130,7 +130,7 @@ fn the_rules_of_now_are_shown_and_those_of_the_profile_count_at_the_next_start()
     let text = "\"$SBX\" run -d --name web --net private --set 'network.allow=[\"one.example\"]' --set 'network.deny=[\"10.0.0.0/8\"]' -- sleep 1000 >&2
         try() { \"$SBX\" exec web python3 -c \"$TRY\" \"$@\"; }
         rules web; try name,two.example,80; \"$SBX\" network allow web two.example internet:443 >&2; rules web; try tcp,two.example,80
-        \"$SBX\" network allow web $(seq -f 192.0.2.%g:443 1 200) >&2; rules web | tr , '\\n' | wc -l
+        \"$SBX\" network allow web $(seq -f 192.0.2.%g:443 1 200); rules web | tr , '\\n' | wc -l
         \"$SBX\" restart web >&2; rules web; try name,two.example,80; \"$SBX\" stop -t 0 web >&2; rules web
         \"$SBX\" network allow web two.example 2>&1; \"$SBX\" rm web >&2";
     let ran = ran(on_network(&place, &[], &[RULES, text].concat()).output().unwrap());
@@ -138,7 +138,9 @@ fn the_rules_of_now_are_shown_and_those_of_the_profile_count_at_the_next_start()
     let expected = [
         first,
         "{'Allow': ['one.example', 'two.example', 'internet:443'], 'Deny': ['10.0.0.0/8']}\n",
-        "tcp,two.example,80 reached 203.0.113.20 from 198.51.100.2\n204\n",
+        "tcp,two.example,80 reached 203.0.113.20 from 198.51.100.2\n",
+        "web: all of it is allowed from now on, but for what network.deny refuses\nweb: that holds until this run ends; for the next one, write into \
+         its profile, as network.allow, what `sbx inspect` has as NetworkSettings.Rules.Allow\n204\n",
         first,
         "None\nsbx: web is exited, and only a running sandbox can be allowed more\nhelp: start it first: sbx start web\n",
     ];

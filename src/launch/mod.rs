@@ -28,6 +28,7 @@ mod inherited;
 mod inside;
 mod inside_network;
 mod join;
+mod lasting;
 mod layers;
 mod mapped;
 mod message;

@@ -1,5 +1,6 @@
 //! The rules on packets of a network of the sandbox's own, and the host's addresses that they refuse, which may change.
 
+use super::lasting::Lasting;
 use crate::error::{Error, Result};
 use crate::netfilter::{self, Batch, Connected, HostAddresses, Refused, RefusedPacket};
 use crate::plan::{FORWARDER, Later, NO_FILTER, Plan, RulePlan};
@@ -22,6 +23,8 @@ pub(super) struct PacketRules {
     due: Instant,
     /// They have changed, and are read when they may be.
     changed: bool,
+    /// How long addresses of names are reached.
+    lasting: Lasting,
     /// The rules.
     plan: RulePlan,
     /// The sandbox's own addresses in a network that it shares with others.
@@ -42,8 +45,8 @@ impl PacketRules {
         send(netfilter::table(&rules.rules, &rules.published, rules.peers.as_ref().zip(own)))?;
         let (known, due) = addresses().map_err(host)?;
         send(netfilter::addresses(&known))?;
-        let (plan, connected) = (rules.clone(), Vec::new());
-        Ok(PacketRules { filter, changes, known, due, changed: false, plan, own, connected, generation: 0 })
+        let (lasting, plan, connected) = (Lasting::default(), rules.clone(), Vec::new());
+        Ok(PacketRules { filter, changes, known, due, changed: false, lasting, plan, own, connected, generation: 0 })
     }
 
     /// Descriptors that must stay open.
@@ -63,13 +66,18 @@ impl PacketRules {
 
     /// Has the packet filter let packets through to addresses that the forwarder of names is about to tell, and says what became of each.
     /// What it asks for is believed no more than what the program says: names have addresses of the Internet alone, and not the host's.
-    pub fn answer(&self, Wanted { lists, addresses }: Wanted) -> Vec<Became> {
+    pub fn answer(&mut self, Wanted { lists, addresses }: Wanted) -> Vec<Became> {
         let count = self.plan.names.as_ref().map_or(0, |names| names.lists.len());
         let lists: Vec<u16> = lists.into_iter().filter(|list| usize::from(*list) < count).collect();
         let of_host = |address| self.known.is_own(address) || self.known.is_attached(address);
         let named = |address| !lists.is_empty() && self.plan.is_for_names(address) && !of_host(address);
         let through: Vec<_> = addresses.iter().copied().filter(|(address, _)| named(*address)).collect();
-        let sent = through.is_empty() || netfilter::let_through(&lists, &through).send(self.filter.as_fd()).is_ok();
+        let now = Instant::now();
+        let by_list: Vec<_> = lists.iter().map(|list| (*list, self.lasting.by(*list, &through, now))).collect();
+        let sent = through.is_empty() || netfilter::let_through(&by_list).send(self.filter.as_fd()).is_ok();
+        if sent {
+            by_list.iter().for_each(|(list, through)| self.lasting.add(*list, through, now));
+        }
         let became = |address| match named(address) {
             true if sent => Became::Reached,
             true => Became::Failed,

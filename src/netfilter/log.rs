@@ -12,6 +12,9 @@ use std::os::fd::BorrowedFd;
 const ANSWERED: u16 = 0;
 const UNANSWERED: u16 = 1;
 
+/// The part of [`log_unanswered`] that kernels may lack.
+pub const COUNTS: &str = "a rule that counts (nft_limit)";
+
 /// How many packets of each family are left unanswered in a second, and at once: for those, the launcher looks who has sent them, and answers.
 const EACH_SECOND: u64 = 50;
 const AT_ONCE: u32 = 50;
@@ -112,7 +115,7 @@ pub fn log_unanswered(filter: BorrowedFd<'_>, log: BorrowedFd<'_>, v6: bool) -> 
             rule.log(UNANSWERED);
             rule.discard();
         });
-        batch.add("a rule that counts (nft_limit)", rule);
+        batch.add(COUNTS, rule);
     }
     batch.send(filter)
 }

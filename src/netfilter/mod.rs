@@ -16,7 +16,7 @@ mod table;
 
 pub use connected::{Connected, connected};
 pub use host::HostAddresses;
-pub use log::{RefusedPacket, log_refused, log_unanswered, logged};
+pub use log::{COUNTS, RefusedPacket, log_refused, log_unanswered, logged};
 pub use message::{Batch, Refused};
 pub use names::let_through;
 pub use peers::{Peers, gateway};

@@ -65,10 +65,11 @@ pub(super) fn rules(list: u16, service: Service, family: Family) -> Vec<Message>
     packets::protocols(service).into_iter().flat_map(of).collect()
 }
 
-/// The messages that let packets to these addresses through for as long, by the rules of these lists.
-pub fn let_through(lists: &[u16], addresses: &[(IpAddr, Duration)]) -> Batch {
+/// The messages that let packets to addresses through by the rules of lists, each address of a list for as long.
+pub fn let_through(lists: &[(u16, Vec<(IpAddr, Duration)>)]) -> Batch {
     let mut batch = Batch::default();
-    for (list, family) in lists.iter().flat_map(|list| Family::BOTH.map(|family| (*list, family))) {
+    let each = lists.iter().flat_map(|(list, addresses)| Family::BOTH.map(|family| (*list, addresses, family)));
+    for (list, addresses, family) in each {
         let keys = addresses.iter().filter_map(|(address, lifetime)| match (address, family) {
             (IpAddr::V4(address), Family::V4) => Some((address.octets().to_vec(), *lifetime)),
             (IpAddr::V6(address), Family::V6) => Some((address.octets().to_vec(), *lifetime)),

@@ -351,12 +351,12 @@ mod tests {
             addresses(&host),
             addresses(&host),
             addresses(&fewer),
-            let_through(&[0, 1], &named),
-            let_through(&[1], &named[..2]),
+            let_through(&[(0, named.to_vec()), (1, named.to_vec())]),
+            let_through(&[(1, named[..2].to_vec())]),
             changed(&rules, &fewer_rules, 1, &published, None),
             changed(&fewer_rules, &rules, 2, &published, None),
             changed(&rules, &more_rules, 3, &published, shared),
-            let_through(&[0, 2], &named),
+            let_through(&[(0, named.to_vec()), (2, named.to_vec())]),
         ];
         // Two thousand ranges are too many for that.
         assert!(batches[6].is_one_step() && !batches[7].is_one_step());

@@ -13,7 +13,7 @@ use crate::launch::named::Membership;
 use crate::launch::ports::Ports;
 use crate::launch::refusals::{Recorder, Unanswered};
 use crate::launch::rules::{PacketRules, unanswerable};
-use crate::netfilter::Refused;
+use crate::netfilter::{COUNTS, Refused};
 use crate::plan::{ENDED, FORWARDER, Given, HelperSpec, LOST, Phase};
 use crate::proxy::names::ask::{Asked, Told, Why};
 use crate::spec::Transport;
@@ -87,10 +87,7 @@ impl Supervisor<'_> {
             match note.is_none().then(|| unanswered(log, v4, v6, self.rules.as_ref())) {
                 None => {}
                 Some(Ok(answers)) => recorder.answer_with(answers),
-                Some(Err(Refused { what, errno })) => status.note(&format!(
-                    "who opens connections of TCP that are refused is not recorded, since the kernel does not leave the answer to sbx: {what}: \
-                     {errno}; as root: modprobe nft_limit; where that is no module, a kernel with CONFIG_NFT_LIMIT"
-                )),
+                Some(Err(refused)) => status.note(&not_left(&refused)),
             }
             self.recorder = Some(recorder);
             note.iter().for_each(|note| status.note(note));
@@ -276,6 +273,20 @@ fn recorder(first: i32, log: sys::Result<OwnedFd>, rules: Option<&PacketRules>) 
     }
 }
 
+/// What the user is told where the kernel answers all connections that are refused.
+fn not_left(Refused { what, errno }: &Refused) -> String {
+    // An expression that the kernel does not know is not there, where the rule itself is one that it takes.
+    let fix = match errno.0 {
+        libc::ENOENT | libc::EOPNOTSUPP if *what == COUNTS => {
+            "; as root: modprobe nft_limit; where that is no module, a kernel with CONFIG_NFT_LIMIT"
+        }
+        _ => "",
+    };
+    format!(
+        "who opens connections of TCP that are refused is not recorded, since the kernel does not leave the answer to sbx: {what}: {errno}{fix}"
+    )
+}
+
 /// What answers connections that are refused: two sockets, and one for IPv6 where there is that.
 fn unanswered(
     log: sys::Result<OwnedFd>,
@@ -319,6 +330,12 @@ mod tests {
         let (recorder, note) = recorder(1, Err(Errno(libc::EPROTONOSUPPORT)), None);
         assert!(recorder.fd() < 0 && recorder.unanswered_fd() < 0 && recorder.descriptors().next().is_none());
         let note = note.unwrap_or_default();
+        let counts = not_left(&Refused { what: COUNTS, errno: Errno(libc::ENOENT) });
+        assert!(counts.contains("modprobe nft_limit"), "{counts}");
+        for (what, errno) in [(COUNTS, libc::ENOMEM), ("a socket that sends packets", libc::EPERM)] {
+            let other = not_left(&Refused { what, errno: Errno(errno) });
+            assert!(other.contains(what) && !other.contains("modprobe"), "{other}");
+        }
         assert!(note.contains("are not recorded") && note.contains("modprobe -a nft_log nfnetlink_log"), "{note}");
     }
 }

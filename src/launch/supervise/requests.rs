@@ -218,9 +218,19 @@ fn bounded(said: Vec<String>) -> Answer {
     if answer.encode().len() <= LONGEST {
         return answer;
     }
-    let said =
-        vec!["all of it is allowed from now on, but for what network.deny refuses, until this run ends".to_owned()];
-    Answer::of_rules(Rules { said, ..Rules::default() })
+    let whole = "all of it is allowed from now on, but for what network.deny refuses".to_owned();
+    let shorter = |last: String| Answer::of_rules(Rules { said: vec![whole.clone(), last], ..Rules::default() });
+    // The last sentence has the line for the profile.
+    let last = answer.rules.and_then(|mut rules| rules.said.pop()).unwrap_or_default();
+    let with_line = shorter(last);
+    if with_line.encode().len() <= LONGEST {
+        return with_line;
+    }
+    shorter(
+        "that holds until this run ends; for the next one, write into its profile, as network.allow, what `sbx inspect` has as \
+         NetworkSettings.Rules.Allow"
+            .to_owned(),
+    )
 }
 
 /// The file of a limit that another command asks for.
@@ -244,4 +254,25 @@ fn limit_file(change: &Change) -> std::result::Result<LimitFile, String> {
         prefer: false,
         origin: Origin("sbx update".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_would_be_too_long_keeps_the_line_for_the_profile_or_says_where_it_is() {
+        let answer = |lines: usize, length: usize| {
+            let mut said = vec!["192.0.2.1:443 is allowed from now on".to_owned(); lines];
+            said.push(format!("write into its profile: {}", "x".repeat(length)));
+            let answer = bounded(said);
+            assert!(answer.encode().len() <= LONGEST);
+            answer.rules.map(|rules| rules.said).unwrap_or_default()
+        };
+        assert_eq!(answer(2, 100).len(), 3);
+        let said = answer(100, 1000);
+        assert!(said.len() == 2 && said[1].ends_with("xxx"), "{said:?}");
+        let said = answer(100, 5000);
+        assert!(said.len() == 2 && said[1].contains("NetworkSettings.Rules.Allow"), "{said:?}");
+    }
 }
