@@ -1269,7 +1269,7 @@ where that is internal. Names of others are not told to a sandbox with
 .BR "network.dns = \(dqnone\(dq" .
 Addresses are those of IPv4: a network that was made with
 .B \-\-ipv6
-is refused.
+is refused, as one to connect to and as one that the sandbox was started in. Which address it is cannot be chosen. The processes of a network belong to the session of the command that had it started, which may be this one.
 .PP
 That holds until the run ends, or
 .B sbx network disconnect

@@ -12,13 +12,7 @@ use std::os::fd::AsFd;
 pub(super) fn connect(networks: &Networks, args: &NetworkConnect) -> Result<u8> {
     const WHAT: &str = "can be connected to a further network";
     // What is asked for is refused before anything is started for it.
-    if networks.get(&args.network)?.v6.is_some() {
-        return Err(Error::new(format!(
-            "the network `{}` has addresses of IPv6, and a running sandbox is connected to networks of IPv4 alone",
-            args.network
-        ))
-        .hint(format!("start the sandbox in it: sbx run --network {}; or make one without --ipv6", args.network)));
-    }
+    networks.get(&args.network)?;
     let entry = store::store()?.find(&args.name)?;
     let names = names(&entry, &args.alias)?;
     let monitor = asked::monitor(&entry, WHAT)?;

@@ -160,7 +160,14 @@ impl PacketRules {
     /// The packet filter does not take them: all is as it was.
     pub fn connect(&mut self, all: Vec<Connected>) -> Result<()> {
         let Some(first) = self.own else { return Ok(()) };
-        netfilter::connected(first.v4, &all).send(self.filter.as_fd()).map_err(|Refused { what, errno }| {
+        let batch = netfilter::connected(first.v4, &all);
+        if !batch.is_one_step() {
+            return Err(Error::new(
+                "the rules for the networks are too long to be changed in one step, and all is as it was",
+            )
+            .hint("fewer lines in network.deny, or fewer networks"));
+        }
+        batch.send(self.filter.as_fd()).map_err(|Refused { what, errno }| {
             Error::new(format!(
                 "the kernel's packet filter does not take the rules for the network, and all is as it was: {what}: {errno}"
             ))

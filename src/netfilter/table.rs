@@ -49,11 +49,13 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
     batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
     batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
     batch.add("a chain with a hook", hook(INPUT, Hook::Input));
-    for rule in incoming(published, peers.is_some()) {
-        batch.add("a rule by connection (nft_ct)", rule);
-    }
+    let mut rules_on_what_comes = incoming(published, peers.is_some());
     if peers.is_some() {
-        batch.add("a rule", connected::comes());
+        // Before marks count: those of connections by the first interface are none of what comes by another one.
+        rules_on_what_comes.insert(1, connected::comes());
+    }
+    for rule in rules_on_what_comes {
+        batch.add("a rule by connection (nft_ct)", rule);
     }
     if let Some((Peers { subnet, let_in: true, denied }, _)) = peers {
         for rule in peers::come_in(*subnet, denied) {

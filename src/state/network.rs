@@ -312,6 +312,17 @@ impl Networks {
         }
     }
 
+    /// The same without waiting; none if somebody works on it, or nothing of it is there.
+    pub fn lock_now(&self, network: &Network) -> Option<Busy> {
+        let path = self.runtime(network);
+        let runtime = open(&self.places.runtime, false).ok()??;
+        let above = below(&runtime, NETWORKS, &self.places.runtime.join(NETWORKS), false).ok()??;
+        let dir = below(&above, &network.id, &path, false).ok()??;
+        sys::try_lock(dir.as_fd()).ok()?;
+        let same = sys::stat_below(above.as_fd(), &c(&network.id)) == sys::stat(dir.as_fd());
+        same.then(|| Busy { dir, above, network: network.clone(), path })
+    }
+
     /// A connection to the process that holds a network; none if no sandbox is in it.
     ///
     /// # Errors

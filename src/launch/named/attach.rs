@@ -48,6 +48,16 @@ pub(super) fn attach(
             sys::new_network_namespace()?;
             sys::loopback_up()?;
             write(settings)?;
+            // A new network has these of the host's, which may be a router. Nothing is sent on from one interface to another.
+            for file in [
+                c"/proc/sys/net/ipv4/ip_forward",
+                c"/proc/sys/net/ipv4/conf/all/accept_source_route",
+                c"/proc/sys/net/ipv4/conf/default/accept_source_route",
+                c"/proc/sys/net/ipv4/conf/all/proxy_arp",
+                c"/proc/sys/net/ipv4/conf/default/proxy_arp",
+            ] {
+                sys::write_file(file, b"0")?;
+            }
             v6::set(own.v6.is_some())?;
             let network = sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0)?;
             outside.make_pair(BRIDGE, MTU, INTERFACE, own.v4, network.as_fd())?;

@@ -127,9 +127,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.connection = None;
-        // A process that was killed has left its socket and its lock.
+        // A process that was killed has left its socket and its lock. Whoever works on the network finds them, too.
         if self.lost
-            && let Ok(busy) = self.networks.lock(&self.network)
+            && let Some(busy) = self.networks.lock_now(&self.network)
         {
             busy.tidy();
         }

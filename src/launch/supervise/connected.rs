@@ -38,12 +38,6 @@ impl Supervisor<'_> {
                 Error::new(format!("the network `{name}` is not that which it was a moment ago")).hint("do it again")
             );
         }
-        if let Some(other) = self.shares_addresses(&network) {
-            return Err(Error::new(format!(
-                "the network `{name}` has addresses of the network `{other}`, in which it is already"
-            ))
-            .hint(format!("remove one of them, and make it with others: sbx network create --subnet CIDR {name}")));
-        }
         let interface = self.free_interface();
         let joins = Joins { network, address, interface, sockets: [connection, outside] };
         let connection = Connection::attach(membership, joins, rules.plan())?;
@@ -104,6 +98,21 @@ impl Supervisor<'_> {
             return Err(Error::new(format!("it is connected to {MOST} networks already, and to no more at a time"))
                 .hint("disconnect it from one first: sbx network disconnect NETWORK SANDBOX"));
         }
+        let network = self.networks()?.get(name)?;
+        if let Some(v6) = [first, &network].into_iter().find(|network| network.v6.is_some()) {
+            return Err(Error::new(format!(
+                "the network `{}` has addresses of IPv6, and a running sandbox is connected from and to networks of IPv4 alone",
+                v6.name
+            ))
+            .hint(format!("start the sandbox in the network that it is to be in: sbx run --network {name}"))
+            .hint("or make the networks without --ipv6"));
+        }
+        if let Some(other) = self.shares_addresses(&network) {
+            return Err(Error::new(format!(
+                "the network `{name}` has addresses of the network `{other}`, in which it is already"
+            ))
+            .hint(format!("remove one of them, and make it with others: sbx network create --subnet CIDR {name}")));
+        }
         Ok(())
     }
 
@@ -139,8 +148,8 @@ impl Supervisor<'_> {
             .collect();
         for (name, packets, how) in ended {
             self.helpers.iter_mut().for_each(|helper| helper.say(&Told::Disconnected(packets.interface)));
-            self.forget(&name);
             self.end_connections_of(packets.address);
+            self.forget(&name);
             status.happened(&Happened::Disconnect(name.clone()));
             status
                 .note(&format!("the network `{name}` has ended ({how}): the sandbox is not connected to it any more"));
