@@ -57,7 +57,7 @@ fn what_a_profile_refuses_is_refused_by_ipv6_too() {
          try() {{ \"$SBX\" -q --network one \"$@\" -- python3 -c \"$TRY\" tcp,fd12::2,80 tcp,10.89.0.2,80 tcp,2001:db8:f::10,80 tcp,2001:db8:f::20,80; }}; \
          \"$SBX\" -q --network one -- python3 -c \"$TRY\" tcp,2001:db8:f::3,7000 tcp,fd99::9,80 tcp,fd12::1,80 tcp,fd00:ec2::254,80 tcp,fe80::aff:fe59:2%eth0,80 \
              tcp,::ffff:10.9.9.9,80 tcp,::ffff:169.254.169.254,80 tcp,64:ff9b::a9fe:a9fe,80 tcp,64:ff9b::a09:909,80 tcp,2002:a09:909::1,80 \
-             udp,fd99::9,9999 icmp,fd99::9,0; \
+             udp,fd99::9,9999 icmp,fd99::9,0 tcp,fd12::200,80 udp,fd12:0:0:0:1::,9; \
          echo; try --set 'network.allow=[\"[2001:db8:f::20]:80\"]'; echo; try --set 'network.deny=[\"private\"]'; \
          echo; try --set 'network.deny=[\"fd12::/64\"]'; echo; try --set 'network.deny=[\"10.89.0.0/24\",\"2001:db8:f::10\"]'; kill $sbx_web; wait"
     );
@@ -65,7 +65,7 @@ fn what_a_profile_refuses_is_refused_by_ipv6_too() {
     let parts: Vec<_> = ran.out.split("\n\n").collect();
     assert_eq!(parts.len(), 5, "{ran:#?}");
     let refused: Vec<_> = parts[0].lines().skip(1).collect();
-    assert_eq!(refused.len(), 12, "{ran:#?}");
+    assert_eq!(refused.len(), 14, "{ran:#?}");
     // The address of a link needs an interface's number, which such a program does not name.
     let is_refused =
         |line: &&str| ["ECONNREFUSED", "EPERM", "EACCES", "EINVAL"].iter().any(|errno| line.ends_with(errno));
@@ -221,23 +221,23 @@ fn an_address_that_is_asked_for_is_given_to_one_alone() {
     needs!();
     let text = format!(
         "{CREATE}\"$SBX\" network create old; serves web --network one --ip6 fd12::99; serves db --network one --set network.ip6=fd12::4; serves next --network one; \
-         \"$SBX\" -q --network one --ip6 fd12::1234 -- python3 -c \"$TRY\" tcp6,web,80 tcp6,db,80 tcp6,next,80 tcp,fd12::99,80 tcp,10.89.0.4,80; \
+         \"$SBX\" -q --network one --ip6 fd12::123 -- python3 -c \"$TRY\" tcp6,web,80 tcp6,db,80 tcp6,next,80 tcp,fd12::99,80 tcp,10.89.0.4,80; \
          \"$SBX\" -q --network one -- python3 -c \"$TRY\" tcp6,web,80; \
          for address in fd12::99 fd12::1 fd12:: fd13::7 10.89.0.7 x; do \"$SBX\" -q --network one --ip6 $address -- true 2>&1; echo status $?; done; \
          \"$SBX\" -q --network old --ip6 fd12::7 -- true 2>&1; \"$SBX\" -q --net private --ip6 fd12::7 -- true 2>&1; kill $sbx_web $sbx_db $sbx_next; wait"
     );
     let ran = run(&text);
     // The third one had the number of an address that somebody has asked for.
-    let expected = "one\nold\ntcp6,web,80 reached fd12::99 from fd12::1234\ntcp6,db,80 reached fd12::4 from fd12::1234\n\
-        tcp6,next,80 reached fd12::2 from fd12::1234\ntcp,fd12::99,80 reached fd12::99 from fd12::1234\n\
+    let expected = "one\nold\ntcp6,web,80 reached fd12::99 from fd12::123\ntcp6,db,80 reached fd12::4 from fd12::123\n\
+        tcp6,next,80 reached fd12::2 from fd12::123\ntcp,fd12::99,80 reached fd12::99 from fd12::123\n\
         tcp,10.89.0.4,80 reached 10.89.0.4 from 10.89.0.5\ntcp6,web,80 reached fd12::99 from fd12::6\n";
     assert!(ran.out.starts_with(expected), "{ran:#?}");
     for says in [
         "the network `one` cannot be joined: another sandbox in it has the address fd12::99",
         "`sbx network inspect one` shows who has which address",
         "the sandbox cannot have the address fd12::1: it is that by which the outside is reached",
-        "the sandbox cannot have the address fd12::: it is no machine's address of fd12::/64",
-        "the sandbox cannot have the address fd13::7: it is no machine's address of fd12::/64",
+        "the sandbox cannot have the address fd12::: it is no machine's address of fd12::/119",
+        "the sandbox cannot have the address fd13::7: it is no machine's address of fd12::/119",
         "`10.89.0.7` is no address of IPv6",
         "`x` is no address of IPv6",
         "the network `old` has no addresses of IPv6",

@@ -127,8 +127,8 @@ fn ip6(sandbox: &Sandbox, network: &state::Network) -> Result<Option<Ipv6Addr>> 
             format!("it is that by which the outside is reached from the network `{name}`"),
             "name another one, or leave network.ip6 out".to_owned(),
         ),
-        Some(Range6 { subnet, .. }) if !subnet.has_machine(*address) => (
-            format!("it is no machine's address of {subnet}, which are those of the network `{name}`"),
+        Some(range) if !range.given().has_machine(*address) => (
+            format!("it is no machine's address of {}, which sandboxes in the network `{name}` have", range.given()),
             "name one of these, or leave network.ip6 out".to_owned(),
         ),
         Some(_) => return Ok(Some(*address)),

@@ -144,7 +144,7 @@ impl RuleLines {
         rules.add(servers.iter().filter_map(|rule| Some((rule, single(&rule.to, &[], "")?))), true);
         rules.add(deny.iter().map(|rule| (rule, everything(&rule.to))), false);
         if let Some(SharedLine { name, subnet, .. }) = shared {
-            rules.accept(&format!("other sandboxes in the network `{name}` ({subnet})"), subnet.addresses());
+            rules.accept(&format!("other sandboxes in the network `{name}` ({subnet})"), subnet.given());
         }
         // The order says what counts where addresses are of several kinds.
         rules.add(allow.iter().filter_map(|rule| Some((rule, single(&rule.to, &denied, hosts)?))), true);

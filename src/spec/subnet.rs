@@ -102,7 +102,27 @@ pub struct Subnets {
     pub v6: Option<Subnet6>,
 }
 
+impl Range6 {
+    /// How many bits name the part whose addresses sandboxes get: 511 machines are in it.
+    const GIVEN: u8 = 119;
+
+    /// The part of it whose addresses sandboxes get. Nothing is sent to others: each would take a place in the one table of neighbours that
+    /// the kernel has for all networks of the host, those of the host itself among them, and it holds a thousand by default.
+    pub fn given(self) -> Subnet6 {
+        given(self.subnet)
+    }
+}
+
+fn given(subnet: Subnet6) -> Subnet6 {
+    Subnet::around(subnet.first(), subnet.prefix().max(Range6::GIVEN))
+}
+
 impl Subnets {
+    /// The addresses that sandboxes may have, of both families.
+    pub fn given(self) -> Addresses {
+        Subnets { v4: self.v4, v6: self.v6.map(given) }.addresses()
+    }
+
     /// The addresses of both families.
     pub fn addresses(self) -> Addresses {
         let v6 = self.v6.map(Subnet::addresses).unwrap_or_default();

@@ -13,7 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Settings for interfaces that are made later, and for all: no addresses and routes that messages tell of, none that the kernel makes up
 /// but that of the link, which is that of the interface's own; no questions whether somebody else has an address (a start does not wait for
 /// that); no routes that a sender names.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
+    ("forwarding", "0"),
     ("disable_ipv6", "0"),
     ("accept_ra", "0"),
     ("autoconf", "0"),

@@ -68,17 +68,13 @@ impl Members {
     }
 
     /// The address of IPv6 of the machine with this number, or another one if somebody has asked for that; or the one that is wanted.
-    fn free6(
-        &self,
-        Range6 { subnet, gateway }: Range6,
-        number: u32,
-        wanted: Option<Ipv6Addr>,
-    ) -> Result<Ipv6Addr, String> {
+    fn free6(&self, range: Range6, number: u32, wanted: Option<Ipv6Addr>) -> Result<Ipv6Addr, String> {
+        let (subnet, gateway) = (range.given(), range.gateway);
         let free =
             |address: &Ipv6Addr| *address != gateway && self.all().all(|member| member.address6 != Some(*address));
         match wanted {
             Some(wanted) if !subnet.has_machine(wanted) => {
-                Err(format!("{wanted} is no machine's address of {subnet}, which are its addresses of IPv6"))
+                Err(format!("{wanted} is no machine's address of {subnet}, which its sandboxes have addresses of"))
             }
             Some(wanted) if wanted == gateway => {
                 Err(format!("{wanted} is the address by which the outside is reached from it"))
