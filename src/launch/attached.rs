@@ -285,6 +285,10 @@ mod tests {
             drop(typed);
             attached.attend();
             attached.attend();
+            assert!(sys::soon(|| {
+                attached.attend();
+                attached.input.is_none() == ends
+            }));
             attached.remove(&[1]);
             let mut buffer = [0; 16];
             assert_eq!(sys::read(program.as_fd(), &mut buffer), Ok(5));

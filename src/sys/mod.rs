@@ -25,7 +25,7 @@ pub use seccompiler::{BpfProgram, sock_filter};
 /// Whether something comes to be so within half a minute. What closing a descriptor brings about comes later if a child that another
 /// test forks has a copy of it meanwhile.
 #[cfg(test)]
-pub fn soon(so: impl Fn() -> bool) -> bool {
+pub fn soon(mut so: impl FnMut() -> bool) -> bool {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while !so() {
         if std::time::Instant::now() > end {

@@ -23,6 +23,9 @@ const REDIRECT: u8 = 137;
 /// A question whether somebody is there, which the kernels themselves do not ask.
 const ECHO: u8 = 128;
 
+/// An answer to that, which nobody has asked for here.
+const ECHO_REPLY: u8 = 129;
+
 const ICMP: u8 = 58;
 const UDP: u8 = 17;
 const HOP_OPTIONS: u8 = 0;
@@ -55,6 +58,8 @@ const GATEWAY: u8 = 1;
 /// The network of two sandboxes, as it is made for them.
 struct Made {
     user: OwnedFd,
+    /// The namespace of the bridge, which goes with the last that has it open.
+    _bridge: OwnedFd,
     hostile: OwnedFd,
     other: OwnedFd,
 }
@@ -102,7 +107,7 @@ fn made(rules_of_hostile: bool, rules_of_other: bool) -> Option<Made> {
         attached.network
     };
     let (hostile, other) = (sandbox(HOSTILE, rules_of_hostile), sandbox(OTHER, rules_of_other));
-    Some(Made { user: made.user, hostile, other })
+    Some(Made { user: made.user, _bridge: made.network, hostile, other })
 }
 
 /// What a process says that has every right over a network.
@@ -229,6 +234,20 @@ fn got_after(last: (u8, u64), kinds: &[u8]) -> sys::Result<String> {
     Ok("they have not come".into())
 }
 
+/// Waits until the two reach each other: a link that was just made carries nothing for a while, and a kernel that asks for an address meanwhile
+/// gives up after three seconds, with all that waits for the answer.
+fn settle(made: &Made) {
+    let reply = [("an answer", says(address(HOSTILE), ECHO_REPLY, &[0; 4]))];
+    assert!(
+        sys::soon(|| {
+            inside(made, &made.hostile, || sent(&reply));
+            std::thread::sleep(Duration::from_millis(50));
+            inside(made, &made.other, || Ok(got(&[ECHO_REPLY]).to_string())) != "0"
+        }),
+        "the two do not reach each other"
+    );
+}
+
 /// Messages of routers and about ways, which no sandbox has a reason to send.
 fn of_routers() -> Vec<(&'static str, Vec<u8>)> {
     vec![
@@ -246,6 +265,7 @@ fn of_routers() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn a_sandbox_tells_of_its_own_addresses_alone() {
     let Some(made) = made(true, false) else { return };
+    settle(&made);
     let advertises = |from, target| says(from, NEIGHBOUR_ADVERTISEMENT, &neighbour(NEIGHBOUR_ADVERTISEMENT, target));
     let asks = |from| says(from, NEIGHBOUR_SOLICITATION, &neighbour(NEIGHBOUR_SOLICITATION, address(OTHER)));
     let mut forged = of_routers();
@@ -289,6 +309,7 @@ fn a_sandbox_tells_of_its_own_addresses_alone() {
 #[test]
 fn what_routers_say_does_not_come_in() {
     let Some(made) = made(false, true) else { return };
+    settle(&made);
     let mut packets = of_routers();
     packets.push(("an echo", says(address(HOSTILE), ECHO, &[0; 4])));
     let found = inside(&made, &made.hostile, || sent(&packets));
@@ -301,6 +322,7 @@ fn what_routers_say_does_not_come_in() {
 #[test]
 fn no_router_is_believed_and_no_address_is_made_of_what_it_says() {
     let Some(made) = made(false, false) else { return };
+    settle(&made);
     let packets = of_routers();
     let found = inside(&made, &made.hostile, || sent(&packets));
     assert!(found.lines().all(|line| line.ends_with(": sent")), "{found}");
