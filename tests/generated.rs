@@ -1169,17 +1169,22 @@ has is refused without a question.
 .PP
 The question is asked on the terminal that sbx was started on, if the program has no part in it: none of its standard streams and
 .B \-\-keep\-fd
-is a terminal, its standard output and standard error are files or
-.IR /dev/null ,
-and sbx is in the foreground. What was typed before the question does not count. Otherwise it is a notification of the desktop's with three buttons
+is a terminal, these (and those descriptors) are files,
+.I /dev/null
+or, but for standard output and standard error, ends of pipes that are read,
+and sbx is in the foreground. An answer is a whole word. What was typed before the question, or in the second in which it
+appears, does not count. Otherwise it is a notification of the desktop's with three buttons
 (org.freedesktop.Notifications on the session bus), also with
-.BR \-\-detach .
-It is not where
+.BR \-\-detach ,
+where a button that is pressed within a second counts as little, and the notification is shown again.
+It is none where
 .B dbus.session
 lets the program send messages to who shows them. With neither, a note at the start says that nobody can be asked, and the names are refused. A profile by which the
-program could type or click for the user
-.RB ( "desktop.x11 = true" ", " "desktop.wayland = \(dqunrestricted\(dq" ,
-input devices) is refused together with
+program could type or click for the user, or start programs outside
+.RB ( "desktop.x11 = true" ", " "desktop.wayland = \(dqunrestricted\(dq" ", " "dbus.session.policy = \(dqhost\(dq" ,
+names such as org.freedesktop.systemd1 in
+.BR dbus.session ,
+input devices, and paths with the sockets of displays, of terminals and editors such as tmux's, of assistive technology, of the session bus or of systemd) is refused together with
 .BR network.ask ,
 and so are
 .B internet

@@ -6,6 +6,7 @@ use super::named;
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::Facts;
+use crate::review::acting;
 use crate::spec::{
     AddressClass, BusPolicy, Destination, Device, NameServers, NetworkRule, Origin, Requirement, Sandbox, Wayland, X11,
 };
@@ -66,8 +67,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<AskPlan>> 
         return Err(wrong("security.landlock_tcp holds TCP to ports that are known at the start, and names that are asked about have none".into())
             .hint("leave security.landlock_tcp out"));
     }
-    if let Some((why, fix)) = input(sandbox) {
-        return Err(wrong(format!("{why}, and so the answers to questions")).hint(fix));
+    if let Some((why, fix)) = input(sandbox, facts) {
+        return Err(wrong(format!("{why}: a program that can do that could answer questions for the user")).hint(fix));
     }
     let text = facts.resolv_conf.as_ref().map(|text| network::resolv_conf(sandbox, facts, text)).unwrap_or_default();
     Ok(Some(AskPlan {
@@ -78,8 +79,8 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<AskPlan>> 
     }))
 }
 
-/// By what the program can type and click for the user anywhere, and what to do about it.
-fn input(sandbox: &Sandbox) -> Option<(String, String)> {
+/// By what the program can type, click or start programs for the user, outside, and what to do about it.
+fn input(sandbox: &Sandbox, facts: &Facts) -> Option<(String, String)> {
     let gives_input = |device: &&Device| {
         let below = |dir: &str| device.name.strip_prefix("/dev/").is_some_and(|name| name.starts_with(dir));
         device.name == "input"
@@ -93,9 +94,12 @@ fn input(sandbox: &Sandbox) -> Option<(String, String)> {
         let why = "with desktop.wayland = \"unrestricted\" the program may type and click for the user, where the compositor lets its clients";
         return Some((why.into(), "write desktop.wayland = true".into()));
     }
-    let device = sandbox.devices.iter().find(gives_input)?;
-    let fix = format!("leave {} out of devices.allow, or network.ask out", device.name);
-    Some((format!("with the device `{}` the program can type and click for the user", device.name), fix))
+    if let Some(device) = sandbox.devices.iter().find(gives_input) {
+        let fix = format!("leave {} out of devices.allow, or network.ask out", device.name);
+        return Some((format!("with the device `{}` the program can type and click for the user", device.name), fix));
+    }
+    let (why, fix) = acting(sandbox, &facts.desktop.runtime_dir, facts.uid)?;
+    Some((why, fix.into()))
 }
 
 /// The bus on which notifications are shown that the program cannot change or answer.

@@ -1,7 +1,7 @@
 //! Reviews the desktop's services: the display, sound, portals, and the session bus.
 
 use super::verdict::{Finding, Verdict, listed, note, undoes, weakens};
-use crate::spec::{BusPolicy, Sandbox, Wayland, X11};
+use crate::spec::{BusPolicy, Sandbox, SessionBus, Wayland, X11};
 
 pub(super) fn findings(sandbox: &Sandbox) -> Vec<Finding> {
     let (desktop, origins) = (&sandbox.desktop, &sandbox.origins);
@@ -184,7 +184,8 @@ fn accessibility(_: bool) -> Verdict {
     )
 }
 
-const NAMES: &[Name] = &[
+/// Names by which a program acts for the user, outside.
+const ACT: &[Name] = &[
     Name { name: "org.freedesktop.systemd1", verdict: runs },
     Name { name: "org.freedesktop.Flatpak", verdict: runs },
     Name { name: "org.gnome.Terminal", verdict: runs },
@@ -202,12 +203,16 @@ const NAMES: &[Name] = &[
     Name { name: "ca.desrt.dconf", verdict: settings },
     Name { name: "org.xfce.Xfconf", verdict: settings },
     Name { name: "org.kde.kglobalaccel", verdict: settings },
+    Name { name: "org.freedesktop.impl.portal", verdict: backends },
+];
+
+/// Names by which it does other things.
+const SERVE: &[Name] = &[
     Name { name: "org.freedesktop.secrets", verdict: passwords },
     Name { name: "org.gnome.keyring", verdict: passwords },
     Name { name: "org.kde.kwalletd5", verdict: passwords },
     Name { name: "org.kde.kwalletd6", verdict: passwords },
     Name { name: "org.keepassxc.KeePassXC", verdict: passwords },
-    Name { name: "org.freedesktop.impl.portal", verdict: backends },
     Name { name: "org.freedesktop.portal.Desktop", verdict: every_portal },
     Name { name: "org.freedesktop.portal.Documents", verdict: every_portal },
     Name { name: "org.freedesktop.portal.Flatpak", verdict: flatpak_portal },
@@ -218,6 +223,19 @@ const NAMES: &[Name] = &[
     Name { name: "org.gtk.vfs", verdict: volumes },
     Name { name: "org.a11y.Bus", verdict: accessibility },
 ];
+
+/// The first rule of the session bus by which a program acts for the user outside, with what it does.
+pub(super) fn acting(bus: &SessionBus) -> Option<(&str, Verdict)> {
+    if bus.policy != BusPolicy::Filter {
+        return None;
+    }
+    bus.rules.iter().find_map(|rule| {
+        let (kind, text) = rule.split_once('=')?;
+        let pattern = text.split('=').next().unwrap_or(text);
+        let name = ACT.iter().find(|name| matches(pattern, name.name))?;
+        matches!(kind, "talk" | "own" | "call").then(|| (pattern, (name.verdict)(true)))
+    })
+}
 
 /// Reviews the rules of a filtered session bus.
 fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
@@ -235,7 +253,7 @@ fn rules(sandbox: &Sandbox, found: &mut Vec<Finding>) {
         };
         let origin = sandbox.origins.of(key, text);
         let pattern = text.split('=').next().unwrap_or(text);
-        let matched: Vec<&Name> = NAMES.iter().filter(|name| matches(pattern, name.name)).collect();
+        let matched: Vec<&Name> = ACT.iter().chain(SERVE).filter(|name| matches(pattern, name.name)).collect();
         let mut verdicts: Vec<Verdict> = matched.iter().map(|name| (name.verdict)(network)).collect();
         verdicts.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let Some(mut verdict) = verdicts.into_iter().next() else { continue };

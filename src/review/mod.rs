@@ -4,6 +4,7 @@
 //! Everything that a profile can grant is reviewed. A view that is a list of operations (`Root::Bare`) is not: nobody
 //! wrote it by hand.
 
+mod acting;
 mod desktop;
 mod harms;
 mod network;
@@ -17,6 +18,7 @@ mod unlisted;
 mod verdict;
 mod view;
 
+pub use acting::acting;
 pub use verdict::{Finding, Severity};
 
 use crate::profile::Vars;

@@ -27,10 +27,9 @@ impl Answer {
         }
     }
 
-    /// What is said by a word, or by its first letter.
+    /// What is said by a word: the whole of it, which nobody types by mistake.
     pub fn of(word: &str) -> Answer {
-        let says = |answer: &Answer| answer.word() == word || answer.word().get(..1) == Some(word);
-        Answer::ALL.into_iter().find(says).unwrap_or(Answer::None)
+        Answer::ALL.into_iter().find(|answer| answer.word() == word).unwrap_or(Answer::None)
     }
 }
 
@@ -39,12 +38,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_or_its_first_letter_is_an_answer_and_nothing_else_is() {
+    fn a_whole_word_is_an_answer_and_nothing_else_is() {
         for answer in Answer::ALL {
             assert_eq!(Answer::of(answer.word()), answer);
-            assert_eq!(Answer::of(&answer.word()[..1]), answer);
+            assert_eq!(Answer::of(&answer.word()[..1]), Answer::None);
         }
-        for word in ["", "y", "yes", "onc", "Once", "none", "o\u{8}", "always "] {
+        for word in ["", "y", "yes", "onc", "Once", "none", "onceonce", "o\u{8}", "always "] {
             assert_eq!(Answer::of(word), Answer::None, "{word:?}");
         }
     }

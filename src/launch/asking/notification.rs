@@ -1,7 +1,7 @@
 //! A question about a name as a notification of the desktop's, with buttons: Desktop Notifications Specification.
 
 use super::answer::Answer;
-use super::question::{PATIENCE, Question};
+use super::question::{PATIENCE, Question, READING};
 use crate::dbus::{self, Body, Bus, Method};
 use crate::plan::{NOTIFICATIONS, stands_for};
 use crate::sys::{self, Poll};
@@ -50,16 +50,28 @@ pub(super) fn reach(address: &str, talks: &[String]) -> Result<(), String> {
 
 /// Asks, until somebody answers, the time is over, or the other end of `launcher` is closed.
 pub(super) fn ask(address: &str, question: &Question, launcher: BorrowedFd<'_>) -> Answer {
-    let Ok((mut bus, shown)) = show(address, question) else { return Answer::None };
-    let answer = wait(&mut bus, &shown, launcher);
+    let until = Instant::now() + PATIENCE;
+    let Ok(mut bus) = listen(address) else { return Answer::None };
+    let (answer, shown) = loop {
+        let Ok(shown) = show(&mut bus, question) else { return Answer::None };
+        match wait(&mut bus, &shown, until, launcher) {
+            Some(answer) => break (answer, shown),
+            // A button was pressed before somebody can have read the question, and the notification may have gone by that.
+            None => take_back(&mut bus, &shown),
+        }
+    };
     // Some go away by themselves, once a button is pressed.
     if answer == Answer::None {
-        bus.wait_for(dbus::SHORT);
-        let mut body = Body::default();
-        body.number(shown.id);
-        let _ = bus.body_of(&method("CloseNotification", "u"), &body);
+        take_back(&mut bus, &shown);
     }
     answer
+}
+
+fn take_back(bus: &mut Bus, shown: &Shown) {
+    bus.wait_for(dbus::SHORT);
+    let mut body = Body::default();
+    body.number(shown.id);
+    let _ = bus.body_of(&method("CloseNotification", "u"), &body);
 }
 
 /// A notification that is shown.
@@ -67,12 +79,20 @@ struct Shown {
     id: u32,
     /// Who shows it: signals of others are not believed.
     by: String,
+    /// When it was shown.
+    at: Instant,
 }
 
-fn show(address: &str, question: &Question) -> Result<(Bus, Shown), String> {
+/// A connection to the bus that gets the signals of who shows notifications.
+fn listen(address: &str) -> Result<Bus, String> {
     let mut bus = dbus::connect(address, dbus::START)?;
     let rule = format!("type='signal',sender='{NOTIFICATIONS}',interface='{NOTIFICATIONS}'");
     bus.call(BUS, BUS_PATH, BUS, "AddMatch", Some(&rule))?;
+    Ok(bus)
+}
+
+fn show(bus: &mut Bus, question: &Question) -> Result<Shown, String> {
+    bus.wait_for(dbus::START);
     let encoded = match question.encoded {
         true => "\nWith letters of other alphabets, it may look like another name elsewhere.",
         false => "",
@@ -101,12 +121,15 @@ fn show(address: &str, question: &Question) -> Result<(Bus, Shown), String> {
     body.number(u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX));
     let id = bus.body_of(&method("Notify", "susssasa{sv}i"), &body)?;
     let id = dbus::number(&id).ok_or("it says no number of the notification")?;
+    let at = Instant::now();
     let by = bus.owner(NOTIFICATIONS)?;
-    Ok((bus, Shown { id, by }))
+    Ok(Shown { id, by, at })
 }
 
-fn wait(bus: &mut Bus, shown: &Shown, launcher: BorrowedFd<'_>) -> Answer {
-    let until = Instant::now() + PATIENCE;
+/// Waits for the answer; none if a button is pressed too early to be one, after which the notification has to be shown again.
+fn wait(bus: &mut Bus, shown: &Shown, until: Instant, launcher: BorrowedFd<'_>) -> Option<Answer> {
+    let read = shown.at + READING;
+    let mut pressed = false;
     bus.wait_for(PATIENCE + dbus::SHORT);
     loop {
         while let Some(signal) = bus.next_signal() {
@@ -114,29 +137,40 @@ fn wait(bus: &mut Bus, shown: &Shown, launcher: BorrowedFd<'_>) -> Answer {
                 continue;
             }
             match signal.member.as_str() {
+                "ActionInvoked" if Instant::now() < read => pressed = true,
+                "ActionInvoked" if pressed => {}
                 "ActionInvoked" => {
                     let key = dbus::strings(&signal.body, 4).into_iter().next().unwrap_or_default();
-                    return Answer::ALL.into_iter().find(|answer| answer.word() == key).unwrap_or(Answer::None);
+                    return Some(Answer::of(&key));
                 }
+                // It goes away by the button, too.
+                "NotificationClosed" if pressed => {}
                 // Somebody has closed it, without an answer.
-                "NotificationClosed" => return Answer::None,
+                "NotificationClosed" => return Some(Answer::None),
                 _ => {}
             }
         }
         if bus.has_more() {
             match bus.read() {
                 true => continue,
-                false => return Answer::None,
+                false => return Some(Answer::None),
             }
         }
-        let left = i32::try_from(until.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(i32::MAX);
+        let now = Instant::now();
+        if pressed && now >= read {
+            return None;
+        }
+        let left = until.saturating_duration_since(now);
+        let next = if pressed { left.min(read.saturating_duration_since(now)) } else { left };
+        // Rounded up: what is left of a millisecond is waited for, too.
+        let next = i32::try_from(next.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let mut set = [Poll::read(bus.as_fd().as_raw_fd()), Poll::end(launcher.as_raw_fd())];
-        if left == 0 || sys::poll(&mut set, Some(left)).is_err() {
-            return Answer::None;
+        if left.is_zero() || sys::poll(&mut set, Some(next)).is_err() {
+            return Some(Answer::None);
         }
         let [came, end] = set.map(|poll| poll.ready);
         if end || (came && !bus.read()) {
-            return Answer::None;
+            return Some(Answer::None);
         }
     }
 }

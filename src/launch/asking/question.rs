@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How long a question waits for its answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a question is shown before an answer to it counts: a key or a click of before was for something else.
+pub(super) const READING: Duration = Duration::from_secs(1);
+
 /// What is asked.
 pub(super) struct Question {
     pub name: String,

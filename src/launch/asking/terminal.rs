@@ -1,7 +1,7 @@
 //! A question about a name on the caller's terminal, in which the program has no part.
 
 use super::answer::Answer;
-use super::question::{PATIENCE, Question};
+use super::question::{PATIENCE, Question, READING};
 use crate::sys::{self, Errno, Poll};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -15,6 +15,9 @@ const TURN: i32 = 100;
 
 /// The longest line that is an answer, in bytes.
 const LONGEST: usize = 64;
+
+/// What an answer is typed after.
+const PROMPT: &str = "sbx: is it reached (once, that is in this run; always; or never)? ";
 
 /// The caller's terminal.
 pub(super) struct Terminal {
@@ -74,24 +77,29 @@ pub(super) fn ask(terminal: &Terminal, question: &Question, launcher: BorrowedFd
     if !turn(terminal.as_fd(), launcher) {
         return Answer::None;
     }
-    let until = Instant::now() + PATIENCE;
-    // What was typed before the question is no answer to it.
-    let _ = sys::flush_input(terminal.as_fd());
     let encoded = match question.encoded {
         true => "sbx: with letters of other alphabets, it may look like another name elsewhere\n",
         false => "",
     };
-    let asks = format!(
+    let text = format!(
         "\nsbx: {} asks for this name, which no line of network.allow or network.deny is for:\n    {}\n{encoded}",
         question.who, question.name
     );
-    let mut text = asks;
+    if sys::write_within(terminal.as_fd(), text.as_bytes(), WRITING).is_err() {
+        return Answer::None;
+    }
+    let until = Instant::now() + PATIENCE;
+    if !goes_on_for(READING, launcher) {
+        return Answer::None;
+    }
+    // What was typed before somebody can have read the question is no answer to it. What cannot be dropped could be one.
+    if sys::flush_input(terminal.as_fd()).is_err() {
+        return Answer::None;
+    }
     loop {
-        text.push_str("sbx: is it reached [o]nce, that is in this run, [a]lways, or [n]ever? ");
-        if sys::write_within(terminal.as_fd(), text.as_bytes(), WRITING).is_err() {
+        if sys::write_within(terminal.as_fd(), PROMPT.as_bytes(), WRITING).is_err() {
             return Answer::None;
         }
-        text.clear();
         match line(terminal.as_fd(), launcher, until).map(|line| Answer::of(line.trim())) {
             Some(Answer::None) => {}
             Some(answer) => return answer,
@@ -99,6 +107,21 @@ pub(super) fn ask(terminal: &Terminal, question: &Question, launcher: BorrowedFd
                 let _ = sys::write_within(terminal.as_fd(), b"\nsbx: without an answer, it is refused\n", WRITING);
                 return Answer::None;
             }
+        }
+    }
+}
+
+/// Waits for a time; false if the other end of `launcher` is closed meanwhile.
+fn goes_on_for(time: Duration, launcher: BorrowedFd<'_>) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        let left = i32::try_from(until.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(i32::MAX);
+        let mut set = [Poll::end(launcher.as_raw_fd())];
+        match sys::poll(&mut set, Some(left)) {
+            Err(_) => return false,
+            Ok(_) if set.iter().any(|end| end.ready) => return false,
+            Ok(_) if left == 0 => return true,
+            Ok(_) => {}
         }
     }
 }

@@ -71,13 +71,22 @@ fn beside(plan: &Plan, session: Session) -> Result<(), String> {
         Descriptors::Only(kept) => kept.to_vec(),
         _ => return Err("the program has all descriptors of the caller's".into()),
     };
-    if let Some(number) = kept.into_iter().find(|number| sys::is_terminal(stream(*number))) {
+    if let Some(number) = kept.iter().find(|number| sys::is_terminal(stream(**number))) {
         return Err(format!("the program has one as descriptor {number}"));
     }
     for (number, name) in [(1, "standard output"), (2, "standard error")] {
         if !shows_nothing(number) {
             return Err(format!(
                 "whoever reads the program's {name} may show it there, in the place of a question: have it written to a file or /dev/null"
+            ));
+        }
+    }
+    let others = std::iter::once((0, "standard input".to_owned()));
+    let others = others.chain(kept.iter().map(|number| (*number, format!("descriptor {number}"))));
+    for (number, name) in others {
+        if !shows_nothing(number) {
+            return Err(format!(
+                "what the program writes to its {name} may be shown there, in the place of a question: that has to be a file, /dev/null, or the end of a pipe that is read"
             ));
         }
     }
@@ -88,13 +97,16 @@ fn stream(number: i32) -> impl AsFd {
     UnownedFd::new(number)
 }
 
-/// Whether what is written to a descriptor goes to a file or nowhere.
+/// Whether what is written to a descriptor goes to a file or nowhere: not to a pipe, a socket, a device, or what lies in a directory.
 fn shows_nothing(number: i32) -> bool {
     const NULL: (u32, u32) = (1, 3);
     let fd = UnownedFd::new(number);
     match sys::file_type(fd.as_fd()) {
         Ok(libc::S_IFREG) => true,
         Ok(libc::S_IFCHR) => sys::is_device(fd.as_fd(), NULL) == Ok(true),
+        Ok(libc::S_IFIFO) => {
+            sys::status_flags(fd.as_fd()).is_ok_and(|flags| flags & (libc::O_ACCMODE | libc::O_PATH) == libc::O_RDONLY)
+        }
         _ => false,
     }
 }
