@@ -110,11 +110,14 @@ fn a_name_is_reached_once_the_user_says_so_and_no_other_is() {
             "shown sbx 0 {name}|asked for by \"python3\" in the sandbox of python3 once,Once, in this run,always,Always,never,Never 2\n"
         )
     };
+    let line = "network.allow = [\"two.example\"]";
+    let told = format!("shown sbx 0 For the runs to come, write into the profile:|{line}  2\n");
+    let notifications = once(&file(&place, "shown"));
+    assert!(notifications.contains(&told), "{notifications}");
     assert_eq!(
-        once(&file(&place, "shown")),
+        notifications.replace(&told, ""),
         ["ready\n".to_owned(), shown("one.example"), shown("two.example"), shown("sub.two.example")].concat()
     );
-    let line = "network.allow = [\"two.example\"]";
     assert!(
         ran.err.contains(&format!(
             "sbx: note: two.example is allowed always: for the runs to come, write into the profile: {line}\n"
@@ -282,6 +285,7 @@ fn the_user_answers_on_a_terminal_that_is_not_the_programs() {
     session.expect("    two.example\r\n");
     session.expect(ASKS);
     session.send("always\n");
+    session.expect("sbx: it is reached; for the runs to come, write into the profile:\r\n    network.allow = [\"two.example\"]\r\n");
     session.expect("ended 0");
     let unknown = "name,sub.one.example,80 unknown\n";
     let note = "sbx: note: two.example is allowed always: for the runs to come, write into the profile: network.allow = [\"two.example\"]\n";
@@ -325,6 +329,30 @@ except OSError: print('unknown', flush=True)
         true
     });
     assert!(in_time);
+}
+
+/// A question that cannot be shown as a whole is not shown: a note says why, once, and it counts as none.
+#[test]
+fn a_window_that_is_too_narrow_for_a_name_shows_no_question() {
+    need!(userns(), programs(), tun());
+    let place = Place::new();
+    let shared = place.home().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let go = shared.join("go");
+    let program = format!(
+        "import os, time\nwhile not os.path.exists('{}'): time.sleep(0.02)\n{}",
+        go.display(),
+        trying(&["name,one.example,80"; 5].join(" "))
+    );
+    let mut session = on_terminal(&place, "--rw ~/shared", &program);
+    session.resize(33, 14);
+    std::fs::write(&go, "").unwrap();
+    session.expect("ended 0");
+    assert!(!session.before.contains("asks for this name"), "{}", session.before);
+    let out = file(&place, "out");
+    let note = "sbx: note: a question about a name could not be shown, and it was refused without one: the window is too narrow for the name\n";
+    assert_eq!(out.matches(note).count(), 1, "{out}");
+    assert_eq!(out.replace(note, ""), "name,one.example,80 unknown\n".repeat(5));
 }
 
 /// While a question is open, a program goes on, and cannot answer it.
@@ -462,6 +490,11 @@ fn questions_that_the_program_could_answer_or_that_say_nothing_are_refused() {
         (
             &format!("{private} --set 'network.allow=[\"a.example\",\"internet:443\"]'"),
             "network.allow has internet:443",
+            "leave that line out",
+        ),
+        (
+            &format!("{private} --set 'network.allow=[\"0.0.0.0/1\"]'"),
+            "network.allow has 0.0.0.0/1",
             "leave that line out",
         ),
         (&format!("{private} --set network.dns=none"), "network.dns is \"none\"", "leave network.dns out"),

@@ -1193,7 +1193,7 @@ in
 by which addresses are reached whatever is said of names, and
 .BR security.landlock_tcp .
 .PP
-There is one question at a time; eight names wait, there are 100 questions in a run, and names of more than 100 letters are refused without one: a note says so, and the refusals are recorded as others.
+There is one question at a time; eight names wait, for their turn no longer than 20 seconds, there are 100 questions in a run, and names of more than 100 letters, or longer than a line of the terminal, are refused without one: a note says so, as it does once where a question cannot be shown, and the refusals are recorded as others.
 The name is shown as it is asked for, which is with
 .B xn\-\-
 for letters of other alphabets. A program that knows an address, or finds the name in hosts(5), asks for no name: the packets are refused without a question, and

@@ -11,6 +11,7 @@ use crate::spec::{
     AddressClass, BusPolicy, Destination, Device, NameServers, NetworkRule, Origin, Requirement, Sandbox, Wayland, X11,
 };
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// The bus name of who shows notifications.
 pub const NOTIFICATIONS: &str = "org.freedesktop.Notifications";
@@ -53,8 +54,13 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts) -> Result<Option<AskPlan>> 
         return Err(wrong("network.dns is \"none\", so that nobody is asked for names".into())
             .hint("leave network.dns out, or network.ask"));
     }
-    let all_names =
-        |rule: &&NetworkRule| matches!(rule.to, Destination::Any | Destination::Class(AddressClass::Internet));
+    // Of a network as large, what somebody has there is reached by its address, too.
+    let all_names = |rule: &&NetworkRule| match rule.to {
+        Destination::Any | Destination::Class(AddressClass::Internet) => true,
+        Destination::Network(IpAddr::V4(_), prefix) => prefix < 8,
+        Destination::Network(IpAddr::V6(_), prefix) => prefix < 7,
+        _ => false,
+    };
     if let Some(rule) = sandbox.network_rules.allow.iter().flatten().find(all_names) {
         return Err(wrong(format!(
             "network.allow has {rule}, so that addresses are reached whatever is said of their names"

@@ -13,6 +13,9 @@ pub(in crate::launch) enum Answer {
     None,
 }
 
+/// What has become of a question: the answer, or why it could not be shown.
+pub(super) type Said = Result<Answer, String>;
+
 impl Answer {
     /// What a user can say.
     pub const ALL: [Answer; 3] = [Answer::Once, Answer::Always, Answer::Never];

@@ -26,11 +26,13 @@ use super::denial::Who;
 use super::refusals::Lookups;
 use crate::proxy::names::ask::RefusedName;
 use crate::spec::NamePattern;
-use question::Question;
-use shown::Shown;
+use answer::Said;
+use question::{PATIENCE, Question};
+use shown::{Process, Shown};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Instant;
 
 /// How many names wait for their question, and how many programs for the answer to one.
 const MOST_WAITING: usize = 8;
@@ -49,6 +51,7 @@ pub(super) struct Waiting {
     pub questions: Vec<RefusedName>,
     /// Who has asked for it first.
     who: Option<Who>,
+    since: Instant,
 }
 
 impl Waiting {
@@ -84,14 +87,22 @@ pub(super) struct Asking {
     /// The first one is asked about while there is a question.
     waiting: VecDeque<Waiting>,
     shown: Option<Shown>,
+    /// Processes of questions that are over.
+    ending: Vec<Process>,
+    /// Names about which there is nothing more to wait for.
+    over: VecDeque<(Waiting, Answer)>,
     known: BTreeMap<String, Known>,
     asked: u32,
+    /// Questions that could not be shown.
+    failed: u32,
     /// Names that were refused without a question, since there were too many of them.
     pub unasked: u64,
     /// Lines of names that the user has allowed for good.
     pub always: Vec<String>,
     /// What the user was told once.
-    told: Vec<&'static str>,
+    told: Vec<String>,
+    /// What the user has to be told.
+    pub notes: Vec<String>,
 }
 
 impl Asking {
@@ -104,17 +115,26 @@ impl Asking {
             lookups: Lookups::new(first),
             waiting: VecDeque::new(),
             shown: None,
+            ending: Vec::new(),
+            over: VecDeque::new(),
             known: BTreeMap::new(),
             asked: 0,
+            failed: 0,
             unasked: 0,
             always: Vec::new(),
             told: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
-    /// The descriptor that is ready to read when there is an answer; negative if there is no question.
-    pub fn fd(&self) -> RawFd {
-        self.shown.as_ref().map_or(-1, Shown::fd)
+    /// The descriptors that are ready to read when there is an answer, or a process has ended.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.shown.iter().map(Shown::fd).chain(self.ending.iter().map(Process::fd))
+    }
+
+    /// When [`Asking::look`] has something to do though nothing is ready; none if it never has.
+    pub fn next_look(&self) -> Option<Instant> {
+        self.shown.iter().map(Shown::until).chain(self.ending.iter().filter_map(Process::until)).min()
     }
 
     /// Takes a name that no rule is for.
@@ -132,7 +152,7 @@ impl Asking {
         if name.name.len() > LONGEST {
             return self.refuse("too long", format!("a name of more than {LONGEST} letters was refused without a question, since not all of it would be seen"));
         }
-        if self.asked >= MOST {
+        if self.asked >= MOST || self.failed >= MOST {
             self.unasked += 1;
             return self.refuse(
                 "too many",
@@ -157,7 +177,7 @@ impl Asking {
         let who = diag.and_then(|diag| self.lookups.who(diag, &socket));
         self.known.entry(name.name.clone()).or_default().asked += 1;
         self.asked += 1;
-        self.waiting.push_back(Waiting { questions: vec![name.clone()], who });
+        self.waiting.push_back(Waiting { questions: vec![name.clone()], who, since: Instant::now() });
         self.show();
         Taken::Waits
     }
@@ -172,37 +192,90 @@ impl Asking {
 
     /// Refuses a name, and tells the user why the first time.
     fn refuse(&mut self, word: &'static str, why: String) -> Taken {
-        let first = !self.told.contains(&word);
-        self.told.extend(first.then_some(word));
-        Taken::Refused(first.then_some(why))
+        Taken::Refused(self.is_new(word).then_some(why))
+    }
+
+    /// Whether the user was not told this yet. That is bounded.
+    fn is_new(&mut self, word: &str) -> bool {
+        const MOST: usize = 16;
+        let new = self.told.len() < MOST && !self.told.iter().any(|told| told == word);
+        self.told.extend(new.then(|| word.to_owned()));
+        new
     }
 
     /// Shows the question about the first name that waits, if none is shown.
     fn show(&mut self) {
-        if self.shown.is_some() {
-            return;
+        while self.shown.is_none() {
+            let Some(waiting) = self.waiting.front() else { return };
+            // Who has asked for it has been refused by now.
+            if waiting.since.elapsed() >= PATIENCE {
+                self.failed("it waited too long for its turn".into(), false);
+                continue;
+            }
+            let who = waiting.who.as_ref().map(|who| who.program.as_str());
+            match Shown::new(&self.ways, &Question::new(waiting.name(), who, &self.sandbox)) {
+                Ok(shown) => self.shown = Some(shown),
+                Err(why) => self.failed(why, true),
+            }
         }
-        let Some(waiting) = self.waiting.front() else { return };
-        let who = waiting.who.as_ref().map(|who| who.program.as_str());
-        // A process that cannot be made answers nothing.
-        self.shown = Some(Shown::new(&self.ways, &Question::new(waiting.name(), who, &self.sandbox)));
     }
 
-    /// The answer to the question that is shown, with the name that it is about. The next question is shown.
-    pub fn answered(&mut self) -> Option<(Waiting, Answer)> {
-        let answer = self.shown.take()?.answer();
-        let waiting = self.waiting.pop_front()?;
-        if answer == Answer::Never {
-            self.known.entry(waiting.name().to_owned()).or_default().never = true;
+    /// The first name that waits is refused without a question, which does not count as one.
+    fn failed(&mut self, why: String, tried: bool) {
+        let Some(waiting) = self.waiting.pop_front() else { return };
+        if let Some(known) = self.known.get_mut(waiting.name()) {
+            known.asked = known.asked.saturating_sub(1);
+        }
+        self.asked = self.asked.saturating_sub(1);
+        self.failed += u32::from(tried);
+        if self.is_new(&why) {
+            self.notes
+                .push(format!("a question about a name could not be shown, and it was refused without one: {why}"));
+        }
+        self.over.push_back((waiting, Answer::None));
+    }
+
+    /// Takes what has come, and ends what takes too long. The next question is shown.
+    pub fn look(&mut self) {
+        self.ending.retain_mut(|process| !process.has_ended());
+        if let Some(said) = self.shown.as_ref().and_then(Shown::said) {
+            self.said(said);
+        }
+    }
+
+    /// Something has become of the question that is shown.
+    fn said(&mut self, said: Said) {
+        let waits = said == Ok(Answer::Always);
+        self.ending.extend(self.shown.take().map(|shown| shown.over(waits)));
+        match said {
+            Ok(answer) => {
+                let Some(waiting) = self.waiting.pop_front() else { return };
+                if answer == Answer::Never {
+                    self.known.entry(waiting.name().to_owned()).or_default().never = true;
+                }
+                self.over.push_back((waiting, answer));
+            }
+            Err(why) => self.failed(why, true),
         }
         self.show();
-        Some((waiting, answer))
+    }
+
+    /// The next name about which there is nothing more to wait for, with the answer.
+    pub fn next(&mut self) -> Option<(Waiting, Answer)> {
+        self.over.pop_front()
+    }
+
+    /// Has the line for the profile be shown where it was asked for; none if the name is not allowed after all.
+    pub fn tell(&mut self, line: Option<&str>) {
+        self.ending.iter_mut().for_each(|process| process.tell(line));
     }
 
     /// The names that nobody will answer about any more.
     pub fn end(&mut self) -> Vec<Waiting> {
         self.shown = None;
-        std::mem::take(&mut self.waiting).into()
+        self.ending.clear();
+        let over = std::mem::take(&mut self.over).into_iter().map(|(waiting, _)| waiting);
+        over.chain(std::mem::take(&mut self.waiting)).collect()
     }
 }
 
@@ -243,11 +316,12 @@ mod tests {
         assert!((1..MOST_ASKERS).all(|_| waits(&mut asking, "n0.example")));
         assert!(!waits(&mut asking, "n0.example"));
         // Nobody answers: the next question is shown.
-        let (first, answer) = asking.answered().unwrap();
+        asking.said(Ok(Answer::None));
+        let (first, answer) = asking.next().unwrap();
         assert_eq!((first.name(), first.questions.len(), answer), ("n0.example", MOST_ASKERS, Answer::None));
         assert!(waits(&mut asking, "more.example"));
         assert_eq!(asking.end().len(), MOST_WAITING);
-        assert!(asking.fd() < 0);
+        assert_eq!(asking.descriptors().count(), 0);
     }
 
     #[test]
@@ -255,15 +329,37 @@ mod tests {
         let mut asking = asking();
         for _ in 0..MOST_ABOUT_ONE {
             assert!(waits(&mut asking, "one.example"));
-            assert!(asking.answered().is_some());
+            asking.said(Ok(Answer::None));
         }
         assert!(!waits(&mut asking, "one.example"));
         for number in MOST_ABOUT_ONE..MOST {
             assert!(waits(&mut asking, &format!("n{number}.example")));
-            assert!(asking.answered().is_some());
+            asking.said(Ok(Answer::None));
         }
         let Taken::Refused(Some(note)) = take(&mut asking, "more.example") else { panic!() };
         assert!(note.contains("100 questions"), "{note}");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_told_once_and_is_no_question() {
+        let mut asking = asking();
+        for number in 0..2 * MOST_ABOUT_ONE {
+            assert!(waits(&mut asking, "one.example"));
+            asking.said(Err("no buttons".into()));
+            assert!(
+                asking
+                    .next()
+                    .is_some_and(|(waiting, answer)| waiting.name() == "one.example" && answer == Answer::None)
+            );
+            assert_eq!((asking.asked, asking.failed, asking.notes.len()), (0, number + 1, 1));
+        }
+        assert!(asking.notes[0].ends_with("refused without one: no buttons"), "{:?}", asking.notes);
+        // Those whose turn comes too late are not shown.
+        assert!(["one.example", "two.example"].into_iter().all(|name| waits(&mut asking, name)));
+        asking.waiting[1].since -= PATIENCE;
+        asking.said(Ok(Answer::Never));
+        assert!(asking.shown.is_none() && asking.waiting.is_empty() && asking.over.len() == 2);
+        assert!(!waits(&mut asking, "one.example") && waits(&mut asking, "two.example"));
     }
 
     #[test]

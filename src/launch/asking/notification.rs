@@ -1,6 +1,6 @@
 //! A question about a name as a notification of the desktop's, with buttons: Desktop Notifications Specification.
 
-use super::answer::Answer;
+use super::answer::{Answer, Said};
 use super::question::{PATIENCE, Question, READING};
 use crate::dbus::{self, Body, Bus, Method};
 use crate::plan::{NOTIFICATIONS, stands_for};
@@ -18,14 +18,21 @@ fn method(name: &'static str, signature: &'static str) -> Method<'static> {
     Method { to: NOTIFICATIONS, path: PATH, interface: NOTIFICATIONS, method: name, signature, starts: true }
 }
 
+fn connect(address: &str) -> Result<Bus, String> {
+    dbus::connect(address, dbus::START).map_err(|why| format!("the session bus cannot be reached: {why}"))
+}
+
 /// Makes sure that somebody shows notifications with buttons, who is none of those that the program `talks` to.
 ///
 /// # Errors
 ///
 /// Nobody does: why.
 pub(super) fn reach(address: &str, talks: &[String]) -> Result<(), String> {
-    let mut bus =
-        dbus::connect(address, dbus::START).map_err(|why| format!("the session bus cannot be reached: {why}"))?;
+    shower(&mut connect(address)?, talks)
+}
+
+/// The same, on a connection.
+fn shower(bus: &mut Bus, talks: &[String]) -> Result<(), String> {
     let known = bus.body_of(&method("GetCapabilities", ""), &Body::default());
     let known = known.map_err(|why| format!("nobody shows any: {why}"))?;
     // An array: its length is before its strings.
@@ -49,11 +56,16 @@ pub(super) fn reach(address: &str, talks: &[String]) -> Result<(), String> {
 }
 
 /// Asks, until somebody answers, the time is over, or the other end of `launcher` is closed.
-pub(super) fn ask(address: &str, question: &Question, launcher: BorrowedFd<'_>) -> Answer {
+///
+/// # Errors
+///
+/// The question cannot be shown: why.
+pub(super) fn ask(address: &str, talks: &[String], question: &Question, launcher: BorrowedFd<'_>) -> Said {
     let until = Instant::now() + PATIENCE;
-    let Ok(mut bus) = listen(address) else { return Answer::None };
+    let summary = summary(&question.name).ok_or("the name is too long for a notification")?;
+    let mut bus = listen(address)?;
     let (answer, shown) = loop {
-        let Ok(shown) = show(&mut bus, question) else { return Answer::None };
+        let shown = show(&mut bus, talks, question, &summary)?;
         match wait(&mut bus, &shown, until, launcher) {
             Some(answer) => break (answer, shown),
             // A button was pressed before somebody can have read the question, and the notification may have gone by that.
@@ -64,7 +76,31 @@ pub(super) fn ask(address: &str, question: &Question, launcher: BorrowedFd<'_>) 
     if answer == Answer::None {
         take_back(&mut bus, &shown);
     }
-    answer
+    Ok(answer)
+}
+
+/// What is asked in one line: with the whole name, or as many of its last labels as are shown in full anywhere. None if two are too long.
+fn summary(name: &str) -> Option<String> {
+    const LONGEST: usize = 40;
+    let fits = |start: &usize| name.len() - start <= LONGEST;
+    let starts = name.match_indices('.').map(|(at, _)| at + 1);
+    let start = std::iter::once(0).chain(starts).find(fits)?;
+    let end = name.get(start..).filter(|end| start == 0 || end.contains('.'))?;
+    let before = if start == 0 { "" } else { "…" };
+    Some(format!("May a sandbox reach {before}{end}?"))
+}
+
+/// Shows the line for the profile, after an answer that is to hold for good.
+pub(super) fn tell(address: &str, name: &str, line: &str) {
+    // A note says it, too.
+    let _ = connect(address).and_then(|mut bus| {
+        let body = notification(
+            &format!("{name} is reached"),
+            &format!("For the runs to come, write into the profile:\n{line}"),
+            &[],
+        );
+        bus.body_of(&method("Notify", "susssasa{sv}i"), &body)
+    });
 }
 
 fn take_back(bus: &mut Bus, shown: &Shown) {
@@ -85,28 +121,24 @@ struct Shown {
 
 /// A connection to the bus that gets the signals of who shows notifications.
 fn listen(address: &str) -> Result<Bus, String> {
-    let mut bus = dbus::connect(address, dbus::START)?;
+    let mut bus = connect(address)?;
     let rule = format!("type='signal',sender='{NOTIFICATIONS}',interface='{NOTIFICATIONS}'");
     bus.call(BUS, BUS_PATH, BUS, "AddMatch", Some(&rule))?;
     Ok(bus)
 }
 
-fn show(bus: &mut Bus, question: &Question) -> Result<Shown, String> {
-    bus.wait_for(dbus::START);
-    let encoded = match question.encoded {
-        true => "\nWith letters of other alphabets, it may look like another name elsewhere.",
-        false => "",
-    };
+/// The arguments of `Notify`.
+fn notification(summary: &str, text: &str, buttons: &[(&str, &str)]) -> Body {
     let mut body = Body::default();
     body.string("sbx");
     // It replaces none.
     body.number(0);
     body.string("dialog-question");
-    body.string("May a sandbox reach this name?");
-    body.string(&format!("{}\nasked for by {}{encoded}", question.name, question.who));
+    body.string(summary);
+    body.string(text);
     body.array(4, |actions| {
-        for (answer, label) in Answer::ALL.into_iter().zip(["Once, in this run", "Always", "Never"]) {
-            actions.string(answer.word());
+        for (key, label) in buttons {
+            actions.string(key);
             actions.string(label);
         }
     });
@@ -119,6 +151,21 @@ fn show(bus: &mut Bus, question: &Question) -> Result<Shown, String> {
         hints.byte(CRITICAL);
     });
     body.number(u32::try_from(PATIENCE.as_millis()).unwrap_or(u32::MAX));
+    body
+}
+
+fn show(bus: &mut Bus, talks: &[String], question: &Question, summary: &str) -> Result<Shown, String> {
+    bus.wait_for(dbus::START);
+    // Somebody else may show them since the start.
+    shower(bus, talks)?;
+    let encoded = match question.encoded {
+        true => "\nWith letters of other alphabets, it may look like another name elsewhere.",
+        false => "",
+    };
+    let labels = Answer::ALL.into_iter().zip(["Once, in this run", "Always", "Never"]);
+    let buttons: Vec<_> = labels.map(|(answer, label)| (answer.word(), label)).collect();
+    let text = format!("{}\nasked for by {}{encoded}", question.name, question.who);
+    let body = notification(summary, &text, &buttons);
     let id = bus.body_of(&method("Notify", "susssasa{sv}i"), &body)?;
     let id = dbus::number(&id).ok_or("it says no number of the notification")?;
     let at = Instant::now();
@@ -172,5 +219,21 @@ fn wait(bus: &mut Bus, shown: &Shown, until: Instant, launcher: BorrowedFd<'_>) 
         if end || (came && !bus.read()) {
             return Some(Answer::None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_name_is_in_the_summary_as_far_as_it_is_shown_anywhere() {
+        assert_eq!(summary("one.example").as_deref(), Some("May a sandbox reach one.example?"));
+        let long = format!("good.example.{}.evil.example", "x".repeat(25));
+        assert_eq!(
+            summary(&long).as_deref(),
+            Some("May a sandbox reach …{}.evil.example?".replace("{}", &"x".repeat(25)).as_str())
+        );
+        assert_eq!(summary(&format!("good.{}.example", "x".repeat(40))), None);
     }
 }

@@ -1,6 +1,6 @@
 //! A question about a name on the caller's terminal, in which the program has no part.
 
-use super::answer::Answer;
+use super::answer::{Answer, Said};
 use super::question::{PATIENCE, Question, READING};
 use crate::sys::{self, Errno, Poll};
 use std::ffi::CString;
@@ -15,6 +15,15 @@ const TURN: i32 = 100;
 
 /// The longest line that is an answer, in bytes.
 const LONGEST: usize = 64;
+
+/// What is left at least of the time for an answer when a question is shown.
+const LEAST: Duration = Duration::from_secs(5);
+
+/// What a name stands after, on its line.
+const INDENT: &str = "    ";
+
+/// How many letters a line has if the terminal does not tell.
+const COLUMNS: usize = 72;
 
 /// What an answer is typed after.
 const PROMPT: &str = "sbx: is it reached (once, that is in this run; always; or never)? ";
@@ -72,43 +81,67 @@ fn path((major, minor): (u32, u32)) -> Option<String> {
 }
 
 /// Asks, until somebody answers, the time is over, or the other end of `launcher` is closed.
-pub(super) fn ask(terminal: &Terminal, question: &Question, launcher: BorrowedFd<'_>) -> Answer {
-    let Ok(terminal) = terminal.open() else { return Answer::None };
-    if !turn(terminal.as_fd(), launcher) {
-        return Answer::None;
+///
+/// # Errors
+///
+/// The question cannot be shown: why.
+pub(super) fn ask(terminal: &Terminal, question: &Question, launcher: BorrowedFd<'_>) -> Said {
+    let wrong = |errno: Errno| format!("the terminal: {errno}");
+    let until = Instant::now() + PATIENCE;
+    let terminal = terminal.open().map_err(wrong)?;
+    if !turn(terminal.as_fd(), launcher, until - LEAST)? {
+        return Ok(Answer::None);
+    }
+    // Who answers has to see all of the name, on one line.
+    if question.name.len() + INDENT.len() > columns(terminal.as_fd()) {
+        return Err("the window is too narrow for the name".into());
     }
     let encoded = match question.encoded {
         true => "sbx: with letters of other alphabets, it may look like another name elsewhere\n",
         false => "",
     };
     let text = format!(
-        "\nsbx: {} asks for this name, which no line of network.allow or network.deny is for:\n    {}\n{encoded}",
+        "\nsbx: {} asks for this name, which no line of network.allow or network.deny is for:\n{INDENT}{}\n{encoded}",
         question.who, question.name
     );
-    if sys::write_within(terminal.as_fd(), text.as_bytes(), WRITING).is_err() {
-        return Answer::None;
-    }
-    let until = Instant::now() + PATIENCE;
+    sys::write_within(terminal.as_fd(), text.as_bytes(), WRITING).map_err(wrong)?;
     if !goes_on_for(READING, launcher) {
-        return Answer::None;
+        return Ok(Answer::None);
+    }
+    // It may have waited for its turn, and what is typed is for others now.
+    if !sys::in_foreground(terminal.as_fd()) {
+        return Err("sbx is in the background of its terminal".into());
     }
     // What was typed before somebody can have read the question is no answer to it. What cannot be dropped could be one.
-    if sys::flush_input(terminal.as_fd()).is_err() {
-        return Answer::None;
-    }
+    sys::flush_input(terminal.as_fd()).map_err(wrong)?;
     loop {
-        if sys::write_within(terminal.as_fd(), PROMPT.as_bytes(), WRITING).is_err() {
-            return Answer::None;
-        }
+        sys::write_within(terminal.as_fd(), PROMPT.as_bytes(), WRITING).map_err(wrong)?;
         match line(terminal.as_fd(), launcher, until).map(|line| Answer::of(line.trim())) {
             Some(Answer::None) => {}
-            Some(answer) => return answer,
+            Some(answer) => return Ok(answer),
             None => {
-                let _ = sys::write_within(terminal.as_fd(), b"\nsbx: without an answer, it is refused\n", WRITING);
-                return Answer::None;
+                let end = match Instant::now() < until {
+                    true => "\nsbx: it is not asked any more\n",
+                    false => "\nsbx: without an answer, it is refused\n",
+                };
+                let _ = sys::write_within(terminal.as_fd(), end.as_bytes(), WRITING);
+                return Ok(Answer::None);
             }
         }
     }
+}
+
+/// Shows the line for the profile, after an answer that is to hold for good.
+pub(super) fn tell(terminal: &Terminal, line: &str) {
+    let text = format!("sbx: it is reached; for the runs to come, write into the profile:\n{INDENT}{line}\n");
+    // A note says it, too.
+    let _ = terminal.open().and_then(|terminal| sys::write_within(terminal.as_fd(), text.as_bytes(), WRITING));
+}
+
+/// How many letters a line of the terminal has.
+fn columns(terminal: BorrowedFd<'_>) -> usize {
+    let known = sys::window_size(terminal).ok().map(|size| usize::from(size.columns())).filter(|columns| *columns > 0);
+    known.unwrap_or(COLUMNS)
 }
 
 /// Waits for a time; false if the other end of `launcher` is closed meanwhile.
@@ -126,18 +159,18 @@ fn goes_on_for(time: Duration, launcher: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// Waits until no other question is asked on the terminal, by a lock on it; false if that takes too long.
-fn turn(terminal: BorrowedFd<'_>, launcher: BorrowedFd<'_>) -> bool {
-    let until = Instant::now() + PATIENCE;
+/// Waits until no other question is asked on the terminal, by a lock on it; false if the other end of `launcher` is closed meanwhile.
+fn turn(terminal: BorrowedFd<'_>, launcher: BorrowedFd<'_>, until: Instant) -> Result<bool, String> {
     loop {
         match sys::try_lock(terminal) {
-            Ok(()) => return true,
+            Ok(()) => return Ok(true),
             Err(Errno(libc::EWOULDBLOCK)) if Instant::now() < until => {}
-            Err(_) => return false,
+            Err(Errno(libc::EWOULDBLOCK)) => return Err("another sandbox asks on the terminal".into()),
+            Err(errno) => return Err(format!("the terminal cannot be locked: {errno}")),
         }
         let mut set = [Poll::end(launcher.as_raw_fd())];
         if sys::poll(&mut set, Some(TURN)).is_err() || set.iter().any(|end| end.ready) {
-            return false;
+            return Ok(false);
         }
     }
 }

@@ -11,14 +11,16 @@ use std::os::fd::AsFd;
 /// Those ways that there are.
 pub(in crate::launch) struct Ways {
     terminal: Option<Terminal>,
-    /// The bus on which notifications are shown.
+    /// The bus on which notifications are shown. That somebody shows some is known only if there is no terminal.
     bus: Option<String>,
+    /// Names there to which the program sends messages.
+    talks: Vec<String>,
 }
 
 /// The way of a question.
 pub(super) enum Way<'w> {
     Terminal(&'w Terminal),
-    Bus(&'w str),
+    Bus { address: &'w str, talks: &'w [String] },
 }
 
 impl Ways {
@@ -30,21 +32,26 @@ impl Ways {
     pub fn find(asks: &AskPlan, plan: &Plan, session: Session) -> Result<Ways, String> {
         let terminal = beside(plan, session).and_then(|()| Terminal::find());
         let bus = asks.notifications.clone().and_then(|address| {
-            notification::reach(&address, &asks.talks)?;
+            // A desktop that does not answer is no reason to wait where the terminal is the way.
+            if terminal.is_err() {
+                notification::reach(&address, &asks.talks)?;
+            }
             Ok(address)
         });
         match (terminal, bus) {
             (Err(terminal), Err(bus)) => {
                 Err(format!("not on a terminal, since {terminal}; not by a notification, since {bus}"))
             }
-            (terminal, bus) => Ok(Ways { terminal: terminal.ok(), bus: bus.ok() }),
+            (terminal, bus) => Ok(Ways { terminal: terminal.ok(), bus: bus.ok(), talks: asks.talks.clone() }),
         }
     }
 
     /// They as words.
     pub fn words(&self) -> &'static str {
         match (&self.terminal, &self.bus) {
-            (Some(_), Some(_)) => "on the terminal, and by a notification while sbx is in the background there",
+            (Some(_), Some(_)) => {
+                "on the terminal, and by a notification, if the desktop shows some, while sbx is in the background there"
+            }
             (Some(_), None) => "on the terminal",
             (None, _) => "by a notification",
         }
@@ -53,12 +60,12 @@ impl Ways {
     /// The way of a question that is asked now, if there is one.
     pub(super) fn now(&self) -> Option<Way<'_>> {
         let terminal = self.terminal.as_ref().filter(|terminal| terminal.is_in_front()).map(Way::Terminal);
-        terminal.or_else(|| self.bus.as_deref().map(Way::Bus))
+        terminal.or_else(|| self.bus.as_deref().map(|address| Way::Bus { address, talks: &self.talks }))
     }
 
     #[cfg(test)]
     pub(super) fn to_nobody() -> Ways {
-        Ways { terminal: None, bus: Some("unix:path=/nonexistent".into()) }
+        Ways { terminal: None, bus: Some("unix:path=/nonexistent".into()), talks: Vec::new() }
     }
 }
 

@@ -26,16 +26,31 @@ impl Supervisor<'_> {
 
     /// The user has answered, or has not in time.
     pub(super) fn on_answer(&mut self, status: &mut dyn Events) -> Result<()> {
-        let Some((waiting, answer)) = self.asking.as_mut().and_then(Asking::answered) else { return Ok(()) };
-        let allowed = matches!(answer, Answer::Once | Answer::Always) && self.allow_name(&waiting, answer, status);
+        self.look_at_questions(status);
+        Ok(())
+    }
+
+    /// Takes the answers that have come, and ends what takes too long.
+    pub(super) fn look_at_questions(&mut self, status: &mut dyn Events) {
+        let Some(asking) = &mut self.asking else { return };
+        asking.look();
+        while let Some((waiting, answer)) = self.asking.as_mut().and_then(Asking::next) {
+            self.decide(&waiting, answer, status);
+        }
+        let notes = self.asking.as_mut().map(|asking| std::mem::take(&mut asking.notes));
+        notes.iter().flatten().for_each(|note| status.note(note));
+    }
+
+    /// Does what was said about a name.
+    fn decide(&mut self, waiting: &Waiting, answer: Answer, status: &mut dyn Events) {
+        let allowed = matches!(answer, Answer::Once | Answer::Always) && self.allow_name(waiting, answer, status);
         if !allowed {
-            self.refuse_name(&waiting, answer, status);
+            self.refuse_name(waiting, answer, status);
         }
         // What is allowed was told before.
         for question in &waiting.questions {
             self.helpers.iter_mut().for_each(|helper| helper.say(&Told::Decided(question.number)));
         }
-        Ok(())
     }
 
     /// Has a name be reached from now on; whether it is.
@@ -43,6 +58,7 @@ impl Supervisor<'_> {
         let name = waiting.name().to_owned();
         if let Err(error) = self.allow(std::slice::from_ref(&name), status) {
             status.note(&format!("{name} is not reached, though it was allowed: {}", error.message));
+            self.asking.iter_mut().for_each(|asking| asking.tell(None));
             return false;
         }
         let line = match (&mut self.asking, &self.rules) {
@@ -52,6 +68,7 @@ impl Supervisor<'_> {
             }
             _ => None,
         };
+        self.asking.iter_mut().for_each(|asking| asking.tell(line.as_deref()));
         status.asked(&name, answer.word(), line.as_deref());
         true
     }

@@ -253,7 +253,9 @@ impl<'p> Supervisor<'p> {
         }
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::fd)), Self::on_refused);
         sources.add(Poll::read(self.recorder.as_ref().map_or(-1, Recorder::unanswered_fd)), Self::on_unanswered);
-        sources.add(Poll::read(self.asking.as_ref().map_or(-1, Asking::fd)), Self::on_answer);
+        for fd in self.asking.iter().flat_map(Asking::descriptors) {
+            sources.add(Poll::read(fd), Self::on_answer);
+        }
         for helper in &self.helpers {
             sources.add(Poll::read(helper.fd()), Self::on_helper_exit);
             sources.add(Poll::read(helper.notes_fd()), Self::on_helper_note);
@@ -395,8 +397,9 @@ impl<'p> Supervisor<'p> {
         let awaited = self.awaited.and_then(|awaited| awaited.until);
         let addresses = self.rules.as_ref().and_then(PacketRules::next_look);
         let refused = self.recorder.as_ref().and_then(Recorder::next_look);
-        let next =
-            [self.deadline, self.rest, look, pending, awaited, addresses, refused].into_iter().flatten().min()?;
+        let asked = self.asking.as_ref().and_then(Asking::next_look);
+        let next = [self.deadline, self.rest, look, pending, awaited, addresses, refused, asked];
+        let next = next.into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now()).as_millis() + 1;
         Some(i32::try_from(left).unwrap_or(i32::MAX))
     }
@@ -417,6 +420,9 @@ impl<'p> Supervisor<'p> {
         self.relay.look();
         if let Some(recorder) = &mut self.recorder {
             recorder.look(Instant::now());
+        }
+        if self.asking.as_ref().and_then(Asking::next_look).is_some_and(|due| Instant::now() >= due) {
+            self.look_at_questions(status);
         }
         if self.rest.is_some_and(|rest| Instant::now() >= rest) {
             self.rest = None;

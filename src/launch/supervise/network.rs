@@ -121,6 +121,7 @@ impl Supervisor<'_> {
     /// The forwarder of names asks something, or tells of names that are refused.
     pub(super) fn on_asked(&mut self, status: &mut dyn Events) -> Result<()> {
         self.answer_once(status);
+        self.look_at_questions(status);
         Ok(())
     }
 
@@ -181,8 +182,9 @@ impl Supervisor<'_> {
         /// More messages of the forwarder do not wait.
         const MOST: usize = 256;
         if self.recorder.is_some() || self.asking.is_some() {
-            let _ = (0..MOST).find(|_| !self.answer_once(status));
+            // Nobody is asked any more.
             self.end_questions(status);
+            let _ = (0..MOST).find(|_| !self.answer_once(status));
             self.answer(true, status);
             self.record_packets(true, status);
         }
