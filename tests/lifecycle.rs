@@ -647,7 +647,7 @@ fn a_further_program_has_its_own_streams_variables_directory_and_status() {
     records.run(&["stop", "-t", "0", "x"]).ok();
     assert_eq!(ran(waits.wait_with_output().unwrap()).status, Some(137));
     let over = exec(&["x", "true"]);
-    assert!(over.status == Some(255) && over.err.contains("only in a running sandbox"), "{over:#?}");
+    assert!(over.status == Some(255) && over.err.contains("only a running sandbox"), "{over:#?}");
 }
 
 #[test]
