@@ -19,6 +19,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a directory is removed in which something appears meanwhile, and how long after each other: ten seconds in all.
+const MOST_TIMES: u32 = 500;
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// What was made on the host for the probes, and the facts about the host.
 pub(super) struct Host {
@@ -47,7 +52,7 @@ const SYSTEM_V: [SystemV; 3] = [SystemV::Memory, SystemV::Semaphores, SystemV::M
 impl Made {
     fn remove(&self) {
         match self {
-            Made::Path(path) if path.is_dir() => drop(std::fs::remove_dir_all(path)),
+            Made::Path(path) if path.is_dir() => remove_directory(path),
             Made::Path(path) => drop(std::fs::remove_file(path)),
             Made::Object(kind, key) => {
                 let kind = SYSTEM_V.get(*kind);
@@ -63,6 +68,16 @@ impl Made {
                 }
             }
         }
+    }
+}
+
+/// Removes a directory and all that is in it. A program in the sandbox may make something there until it has ended, too: then it is done again.
+fn remove_directory(path: &Path) {
+    for _ in 0..MOST_TIMES {
+        if std::fs::remove_dir_all(path).is_ok() || !path.exists() {
+            return;
+        }
+        std::thread::sleep(BETWEEN);
     }
 }
 
@@ -261,4 +276,32 @@ fn bus(facts: &Facts) -> Option<(String, Bus)> {
     });
     let bus = dbus::connect(&address, dbus::SHORT).ok()?;
     Some((address, bus))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_directory_that_somebody_still_writes_to_is_removed_once_nobody_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = dir.path().join("made");
+        for name in ["a", "b", "c"] {
+            std::fs::create_dir_all(made.join(name)).unwrap();
+        }
+        let ends = Instant::now() + Duration::from_millis(300);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while Instant::now() < ends {
+                    for name in ["a", "b", "c"] {
+                        let dir = made.join(name);
+                        let _ = std::fs::create_dir(&dir).and_then(|()| std::fs::write(dir.join("file"), ""));
+                    }
+                }
+            });
+            Made::Path(made.clone()).remove();
+        });
+        assert!(!made.exists());
+    }
 }
