@@ -1,7 +1,7 @@
 //! Makes the network namespace of a sandbox in a network that it shares: it belongs to the network's user namespace, so that nobody in the
 //! sandbox has a right over it, and is attached to the bridge by a pair of interfaces.
 
-use super::holder::{BRIDGE, MTU};
+use super::holder::{BRIDGE, MTU, help_nobody};
 use super::v6;
 use crate::error::Result;
 use crate::plan::{NamedNetworkPlan, NetworkSettings, unmade};
@@ -48,16 +48,9 @@ pub(super) fn attach(
             sys::new_network_namespace()?;
             sys::loopback_up()?;
             write(settings)?;
-            // A new network has these of the host's, which may be a router. Nothing is sent on from one interface to another.
-            for file in [
-                c"/proc/sys/net/ipv4/ip_forward",
-                c"/proc/sys/net/ipv4/conf/all/accept_source_route",
-                c"/proc/sys/net/ipv4/conf/default/accept_source_route",
-                c"/proc/sys/net/ipv4/conf/all/proxy_arp",
-                c"/proc/sys/net/ipv4/conf/default/proxy_arp",
-            ] {
-                sys::write_file(file, b"0")?;
-            }
+            // A new network has it of the host's, which may be a router. Nothing is sent on from one interface to another.
+            sys::write_file(c"/proc/sys/net/ipv4/ip_forward", b"0")?;
+            help_nobody()?;
             v6::set(own.v6.is_some())?;
             let network = sys::openat(sys::cwd(), c"/proc/self/ns/net", libc::O_RDONLY, 0)?;
             outside.make_pair(BRIDGE, MTU, INTERFACE, own.v4, network.as_fd())?;

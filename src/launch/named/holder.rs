@@ -139,6 +139,18 @@ fn prepare(seat: &Seat, tells: &OwnedFd, named: &NamedNetworkPlan) -> Result<Err
     Ok(failed(errno))
 }
 
+/// Has this process's network namespace, which has these settings of the host's, take no route that a sender names and answer for no other
+/// machine: packets go where the rules of their sandbox let them, and nowhere by anybody's help.
+pub(super) fn help_nobody() -> sys::Result<()> {
+    let files = [
+        c"/proc/sys/net/ipv4/conf/all/accept_source_route",
+        c"/proc/sys/net/ipv4/conf/default/accept_source_route",
+        c"/proc/sys/net/ipv4/conf/all/proxy_arp",
+        c"/proc/sys/net/ipv4/conf/default/proxy_arp",
+    ];
+    files.into_iter().try_for_each(|file| sys::write_file(file, b"0"))
+}
+
 /// What was made.
 pub(super) struct Made {
     pub user: OwnedFd,
@@ -162,15 +174,7 @@ pub(super) fn make(named: &NamedNetworkPlan) -> Result<Made> {
             sys::new_network_namespace()?;
             sys::loopback_up()?;
             v6::set(named.v6.is_some())?;
-            // A new network has these of the host's. Packets go where the rules of their sandbox let them, and nowhere by a gateway's help.
-            for file in [
-                c"/proc/sys/net/ipv4/conf/all/accept_source_route",
-                c"/proc/sys/net/ipv4/conf/default/accept_source_route",
-                c"/proc/sys/net/ipv4/conf/all/proxy_arp",
-                c"/proc/sys/net/ipv4/conf/default/proxy_arp",
-            ] {
-                sys::write_file(file, b"0")?;
-            }
+            help_nobody()?;
             let links = Links::open()?;
             links.make_bridge(BRIDGE, "bridge", sys::mac(named.gateway), MTU)?;
             links.add_address(BRIDGE, named.gateway, named.subnet.prefix())?;
