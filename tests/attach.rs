@@ -380,6 +380,38 @@ fn what_a_program_writes_reaches_each_who_is_attached_by_stream() {
 }
 
 #[test]
+fn what_cannot_be_shown_is_told_and_is_no_success() {
+    need!(userns());
+    let records = Records::new();
+    records.start(&["--name", "x"], "while :; do echo line; sleep 0.05; done");
+    let full = |args: &[&str], number: usize| {
+        let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let mut command = records.command();
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if number == 1 {
+            command.stdout(full())
+        } else {
+            command.stderr(full())
+        };
+        ran(command.output().unwrap())
+    };
+    for flags in [&["exec", "x"][..], &["exec", "-t", "x"]] {
+        let said = full(&[flags, &["sh", "-c", "echo important"]].concat(), 1).failed(125);
+        assert!(said.contains("cannot write to standard output: no space left on device"), "{flags:?}: {said}");
+    }
+    // The program's own status, where that is none of a success.
+    full(&["exec", "x", "sh", "-c", "echo important; exit 7"], 1).failed(7);
+    assert_eq!(full(&["exec", "x", "sh", "-c", "echo important >&2"], 2).status, Some(125));
+    full(&["exec", "x", "true"], 1).ok();
+    let said = full(&["attach", "--no-stdin", "x"], 1).failed(125);
+    assert!(
+        said.contains("cannot write to standard output: no space") && said.contains("the program goes on"),
+        "{said}"
+    );
+    assert_eq!(records.inspect("x", ".State.Status"), "running");
+}
+
+#[test]
 fn who_does_not_read_is_dropped_and_keeps_neither_the_program_nor_others_waiting() {
     need!(userns());
     let records = Records::new();

@@ -773,7 +773,7 @@ is what is in a directory. The side in a sandbox is read and written there, by
 .B sbx
 itself, which PID 1 executes as
 .B "sbx exec"
-executes programs: links lead where they lead for the program, and what it may not write is not written. Links in a tree are copied as links. Permissions and times stay; set-user-ID bits do not, and
+executes programs: links lead where they lead for the program, and what it may not write is not written. Links in a tree are copied as links. Permissions and times stay, the sticky bit of directories among them; set-user-ID bits do not, and
 files belong to whoever may make them, the program's user inside and the caller outside. Below the path of the host no link is followed, whatever takes the place of a directory meanwhile;
 that path itself is looked up as by any other program. Directories that are there keep their permissions. Devices, named pipes, sockets, and what changes while it is read are left out and named; the exit status is 1 then.
 .PP

@@ -652,6 +652,13 @@ fn an_export_is_a_layer_of_an_image() {
         .output()
         .unwrap();
     assert!(!content.stdout.is_empty() && !content.stdout.contains(&0), "{content:?}");
+    // However little there is to write.
+    for flags in [&[][..], &["--patch"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = place.command();
+        let ran = common::ran(command.args(["export", "one"]).args(flags).stdout(full).output().unwrap());
+        assert!(ran.failed(125).contains("no space left on device"), "{flags:?}");
+    }
     let error = place.run(&["export", "one", "-o", "/nowhere/x"]).failed(125);
     assert!(error.contains("cannot write /nowhere/x"), "{error}");
     // What somebody has put at the path is replaced, or refused: a link is not followed, a FIFO not waited for.

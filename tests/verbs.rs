@@ -410,6 +410,12 @@ fn cp_copies_files_and_trees_in_and_out_as_podman_does() {
     assert_eq!(status.mode() & 0o7777, 0o751);
     assert_eq!(status.mtime_nsec(), std::fs::metadata(work.join("script")).unwrap().mtime_nsec());
     assert_eq!(std::fs::read_link(work.join("there/link")).unwrap().to_str(), Some("below/file"));
+    // What others may write to but not delete stays so.
+    records.run(&["exec", "x", "mkdir", "-m", "1777", "/tmp/shared"]).ok();
+    cp("x:/tmp/shared", ".").ok();
+    assert_eq!(std::fs::metadata(work.join("shared")).unwrap().mode() & 0o7777, 0o1777);
+    cp("shared", "x:/tmp/there").ok();
+    assert_eq!(records.run(&["exec", "x", "stat", "-c", "%a", "/tmp/there/shared"]).ok(), "1777\n");
     cp("x:/tmp/there/below/file", "renamed").ok();
     assert_eq!(std::fs::read_to_string(work.join("renamed")).unwrap(), "text");
     assert!(cp("x:/tmp/nothing", ".").failed(125).contains("x: cannot open /tmp/nothing"));
@@ -449,6 +455,13 @@ fn cp_reads_and_writes_tar_streams_and_leaves_out_what_a_program_could_do_harm_w
     let listed = Command::new("tar").args(["-tvf", "stream.tar"]).current_dir(work).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("-rwxr-xr-x") && listed.contains("d/link -> /etc/shadow"), "{listed}");
+    // The cause, whoever notices it first.
+    for path in ["x:/tmp/d", "x:/usr/share/common-licenses"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = common::ran(records.command().args(["cp", path, "-"]).stdout(full).output().unwrap());
+        let said = ran.failed(125);
+        assert!(said.contains("cannot write to standard output: no space left on device"), "{said}");
+    }
     let into = |input: &[u8], to: &str| {
         let mut child =
             records.command().args(["cp", "-", to]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -108,6 +108,9 @@ fn attend(
         Left::Ended(answer) => Ok(answer.status.and_then(|status| u8::try_from(status).ok()).unwrap_or(exit::FAILED)),
         Left::Gone => ended(entry, exit),
         Left::Keys => Ok(0),
+        Left::Lost(lost, _) => {
+            Err(output::lost(&lost).hint(format!("the program goes on: sbx attach {0}, sbx logs {0}", entry.called())))
+        }
         Left::Signal(signal) => {
             sys::die_by(signal);
             Ok(exit::SIGNALED + u8::try_from(signal).unwrap_or_default())

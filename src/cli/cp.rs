@@ -9,6 +9,7 @@ use crate::state::{Entry, Store};
 use crate::sys;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,11 @@ fn copied(args: &args::Cp) -> Result<u8> {
                     .hint("send it to a file or a program: sbx cp NAME:PATH - | tar t"));
             }
             let (copier, stream) = copier::take(entry, path)?;
-            both(copy::pass(stream, standard(1)?), copier)?
+            let mut output = Output { file: standard(1)?, failed: None };
+            let passed = copy::pass(stream, &mut output);
+            // Whatever follows from it on either side is not the cause.
+            let passed = output.failed.map_or(passed, |error| Err(output::unwritable(error)));
+            both(passed, copier)?
         }
         (Side::Sandbox(entry, path), Side::Host(to)) => {
             let (copier, stream) = copier::take(entry, path)?;
@@ -71,7 +76,7 @@ fn copied(args: &args::Cp) -> Result<u8> {
             let copied = match copied {
                 // It reads no more than the stream has, and what may follow is of no concern.
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(LeftOut::new()),
-                Err(error) => Err(Error::new(format!("cannot copy standard input: {error}"))),
+                Err(error) => Err(Error::new(format!("cannot copy standard input: {}", sys::Errno::from(error)))),
                 Ok(_) => Ok(LeftOut::new()),
             };
             both(copied, copier)?
@@ -88,6 +93,36 @@ fn copied(args: &args::Cp) -> Result<u8> {
         output::tell(&format!("sbx: left out: {}\n", printable(line)));
     }
     Ok(if left_out.is_empty() { 0 } else { PARTLY })
+}
+
+/// Standard output, with why it was not written.
+struct Output {
+    file: File,
+    failed: Option<std::io::Error>,
+}
+
+impl Output {
+    fn noted<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
+        result.map_err(|error| {
+            let again = error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+            if error.kind() != std::io::ErrorKind::Interrupted {
+                self.failed = Some(error);
+            }
+            again
+        })
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let result = self.file.write(bytes);
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let result = self.file.flush();
+        self.noted(result)
+    }
 }
 
 /// What both sides have left out. An error of one often has the other fail, too: the one that is not about the stream between them is the cause.

@@ -3,7 +3,7 @@
 //! Its standard streams are pipes of this process's own, which copies, or a terminal of the sandbox's own, of which this process gets the master: none of
 //! the caller's files and terminals comes into the sandbox.
 
-use super::{args, asked, environment, store};
+use super::{args, asked, environment, output, store};
 use crate::error::{Error, Result};
 use crate::exit;
 use crate::launch::{Front, Inside, Keys, Left, USUAL_KEYS, start_of_terminal};
@@ -69,6 +69,10 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
     let (left, master, monitor) = front.attend().map_err(|errno| Error::call("poll", errno))?;
     match left {
         Left::Ended(answer) => ended(args, answer),
+        Left::Lost(lost, answer) => {
+            let status = answer.map_or(Ok(exit::FAILED), |answer| ended(args, answer))?;
+            Err(output::lost(&lost).status(if status == 0 { exit::FAILED } else { status }))
+        }
         Left::Gone => Err(Error::new(format!("{} has ended, and all that ran in it", entry.called()))
             .status(exit::SIGNALED + libc::SIGKILL as u8)),
         Left::Keys => {

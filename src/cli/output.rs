@@ -1,6 +1,7 @@
 //! What sbx prints for the user: text to stdout, errors to stderr.
 
 use crate::error::{Error, Result, printable};
+use crate::launch::Lost;
 use crate::profile::{Diagnostic, Failed, Sources};
 use crate::sys;
 use std::os::fd::AsFd;
@@ -52,6 +53,12 @@ pub(super) fn harmless(text: &str) -> String {
 /// The error if stdout cannot be written to.
 pub(super) fn unwritable(error: std::io::Error) -> Error {
     Error::new(format!("cannot write to standard output: {}", crate::sys::Errno::from(error)))
+}
+
+/// The error if what a program has written could not be passed on to a stream.
+pub(super) fn lost(lost: &Lost) -> Error {
+    let stream = if lost.number == 2 { "standard error" } else { "standard output" };
+    Error::new(format!("cannot write to {stream}: {}; some of what the program has written is lost", lost.errno))
 }
 
 /// Prints to stderr, where questions and notes go. If nobody reads there, that is no error.

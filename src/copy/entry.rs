@@ -1,6 +1,6 @@
 //! Reads a tar stream that anybody may have written: entry by entry, with names of bounded length and paths that lead nowhere else.
 
-use super::OF_THE_STREAM;
+use super::{OF_THE_STREAM, permissions};
 use crate::error::{Error, Result};
 use std::ffi::CString;
 use std::io::Read;
@@ -147,10 +147,11 @@ fn head<R: Read>(entry: &Entry<'_, R>, kind: EntryType, extended: Extended) -> R
         Some(path) => (path, kind),
         None => (CString::new(name).into_iter().collect(), Kind::Other("its path leads out of the directory")),
     };
+    let is_dir = matches!(kind, Kind::Dir);
     Ok(Head {
         path,
         kind,
-        mode: header.mode().map_err(failed)? & 0o777,
+        mode: permissions(header.mode().map_err(failed)?, is_dir),
         modified: match extended.modified {
             Some(time) => time,
             None => (i64::try_from(header.mtime().map_err(failed)?).unwrap_or(0), 0),

@@ -52,6 +52,16 @@ fn failed(what: &str, path: &Path, errno: Errno) -> Error {
     }
 }
 
+/// What a mode keeps in a copy: set-user-ID bits it does not, and the sticky bit only of a directory, where others may write but not delete.
+fn permissions(mode: u32, is_dir: bool) -> u32 {
+    mode & if is_dir { 0o1777 } else { 0o777 }
+}
+
+/// The cause of an error, as the kernel's error numbers are told elsewhere.
+fn reason(error: &std::io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| Errno(number).to_string())
+}
+
 /// Adds a symbolic link with exactly this text.
 fn append_link<W: std::io::Write>(
     tar: &mut tar::Builder<W>,

@@ -2,7 +2,7 @@
 //! meanwhile; a file is complete before it has its name; set-user-ID bits and devices are never made.
 
 use super::entry::{Head, Kind, entries};
-use super::{LeftOut, OF_THE_STREAM, failed, leave_out};
+use super::{LeftOut, OF_THE_STREAM, failed, leave_out, reason};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ pub fn put(path: &Path, how: How, input: impl Read) -> Result<LeftOut> {
                 Err(failed("write", &put.base_path.join(Path::new(&joined(&head.path))), errno))
             }
             Err(Failure::Stream(error)) => {
-                Err(Error::new(format!("the copy ended early: {error}")).status(OF_THE_STREAM))
+                Err(Error::new(format!("the copy ended early: {}", reason(&error))).status(OF_THE_STREAM))
             }
         }
     })?;

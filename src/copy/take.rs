@@ -1,7 +1,7 @@
 //! Reads a file or a tree, and writes it as a tar stream. Links in it are not followed, and neither is what takes their place meanwhile: every directory is
 //! opened below the descriptor of the one that it lies in.
 
-use super::{LeftOut, OF_THE_STREAM, append_link, failed, leave_out};
+use super::{LeftOut, OF_THE_STREAM, append_link, failed, leave_out, permissions, reason};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::ffi::{CStr, CString, OsStr};
@@ -60,7 +60,7 @@ struct Take<W: Write> {
 }
 
 pub(super) fn written(error: &std::io::Error) -> Error {
-    Error::new(format!("cannot write the copy: {error}")).status(OF_THE_STREAM)
+    Error::new(format!("cannot write the copy: {}", reason(error))).status(OF_THE_STREAM)
 }
 
 impl<W: Write> Take<W> {
@@ -210,7 +210,7 @@ impl Content {
 fn header(status: &sys::FileStatus, kind: EntryType, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
-    header.set_mode(status.mode & 0o777);
+    header.set_mode(permissions(status.mode, kind == EntryType::Directory));
     header.set_uid(status.uid.into());
     header.set_gid(status.gid.into());
     header.set_mtime(u64::try_from(status.modified.0).unwrap_or(0));

@@ -69,7 +69,7 @@ pub use cgroup::victims::Victim;
 pub use denial::Denial;
 pub use denials::Denials;
 pub use events::Events;
-pub use front::{Front, Inside, Keys, Left, USUAL as USUAL_KEYS, size_of_terminal, start_of_terminal};
+pub use front::{Front, Inside, Keys, Left, Lost, USUAL as USUAL_KEYS, size_of_terminal, start_of_terminal};
 pub use id_file::{CIDFILE, IdFile};
 pub use named::{Place, take_place};
 pub use network_log::NetworkLog;

@@ -23,8 +23,9 @@ pub fn export(upper: &Upper, output: impl Write) -> Result<Vec<(PathBuf, &'stati
     let (names, known) = (HashMap::new(), HashSet::new());
     let mut export = Export { tar: Builder::new(output), names, known, left_out: Vec::new() };
     (0..upper.state.layers.len()).try_for_each(|index| walk(upper, index, &[], &mut export))?;
-    export.tar.finish().map_err(|error| written(&error))?;
-    Ok(export.left_out)
+    let Export { tar, left_out, .. } = export;
+    tar.into_inner().and_then(|mut output| output.flush()).map_err(|error| written(&error))?;
+    Ok(left_out)
 }
 
 fn written(error: &std::io::Error) -> Error {

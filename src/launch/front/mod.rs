@@ -5,6 +5,7 @@ mod keys;
 mod shown;
 
 pub use keys::{Keys, USUAL};
+pub use shown::Lost;
 
 use super::signals::is_end;
 use super::terminal::{self, Screen, stream};
@@ -90,6 +91,8 @@ pub enum Left {
     Keys,
     /// A signal has come that asks this process to end.
     Signal(i32),
+    /// Some of what came could not be written; with the answer, if the program has ended.
+    Lost(Lost, Option<Answer>),
 }
 
 /// A command in front of a program.
@@ -172,7 +175,11 @@ impl Front {
             };
             let over = gone || answer.is_some();
             if over && self.outputs.iter().all(Option::is_none) && desk.shown.iter().all(Shown::is_empty) {
-                return Ok(answer.map_or(Left::Gone, Left::Ended));
+                return Ok(match (desk.lost(), answer) {
+                    (Some(lost), Some(answer)) => Left::Lost(lost, Some(answer)),
+                    (_, Some(answer)) => Left::Ended(answer),
+                    (_, None) => Left::Gone,
+                });
             }
             // Whoever is attached gets all that there is, to the end that the monitor makes of it.
             let last = gone || answer.is_some() && !self.attached;
@@ -225,10 +232,10 @@ impl Front {
                 if desk.shown[at].is_closed() {
                     if self.attached {
                         // The program is not the one that writes there.
-                        return Ok(Left::Signal(libc::SIGPIPE));
+                        return Ok(desk.lost().map_or(Left::Signal(libc::SIGPIPE), |lost| Left::Lost(lost, None)));
                     }
                     if let Inside::None = self.inside {
-                        // Nobody reads any more: the program is told by its pipe.
+                        // Nothing is shown any more: the program is told by its pipe.
                         self.outputs[at] = None;
                     }
                 }
@@ -375,6 +382,10 @@ struct Desk {
 }
 
 impl Desk {
+    fn lost(&self) -> Option<Lost> {
+        self.shown.iter().find_map(Shown::lost)
+    }
+
     /// After how many milliseconds there is something to do.
     fn next_look(&self) -> Option<i32> {
         let resize = self.resize_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() + 1);

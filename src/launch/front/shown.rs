@@ -10,6 +10,15 @@ const ROOM: usize = 1 << 16;
 /// How much is written at once where a write may block: a pipe or a socket that has room has room for so much.
 const ATOMIC: usize = 4096;
 
+/// A stream of this process that does not take what comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Lost {
+    /// Its number: 1 or 2.
+    pub number: i32,
+    /// What a write to it gave.
+    pub errno: Errno,
+}
+
 /// Standard output or standard error.
 pub(super) struct Shown {
     number: i32,
@@ -17,8 +26,8 @@ pub(super) struct Shown {
     own: Option<OwnedFd>,
     bytes: Vec<u8>,
     written: usize,
-    /// Nobody reads it any more.
-    closed: bool,
+    /// Nothing is written there any more, for this reason: EPIPE where nobody reads it.
+    closed: Option<Errno>,
 }
 
 impl Shown {
@@ -26,7 +35,7 @@ impl Shown {
         let kind = sys::file_type(stream(number)).unwrap_or(0);
         let again = kind == libc::S_IFIFO || sys::is_terminal(stream(number));
         let own = if again { sys::reopen(number, libc::O_WRONLY).ok() } else { None };
-        Shown { number, own, bytes: Vec::new(), written: 0, closed: false }
+        Shown { number, own, bytes: Vec::new(), written: 0, closed: None }
     }
 
     fn target(&self) -> BorrowedFd<'_> {
@@ -42,7 +51,12 @@ impl Shown {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed
+        self.closed.is_some()
+    }
+
+    /// Why some of what came was not written, though somebody would have it: the disk is full, say.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        self.closed.filter(|errno| *errno != Errno(libc::EPIPE)).map(|errno| Lost { number: self.number, errno })
     }
 
     pub(super) fn wants(&self) -> Poll {
@@ -51,7 +65,7 @@ impl Shown {
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        if !self.closed {
+        if !self.is_closed() {
             self.bytes.extend_from_slice(bytes);
         }
     }
@@ -63,8 +77,8 @@ impl Shown {
         match sys::write_some(self.target(), rest.get(..most).unwrap_or_default()) {
             Ok(count) => self.written += count,
             Err(Errno(libc::EAGAIN | libc::EINTR)) => {}
-            Err(_) => {
-                self.closed = true;
+            Err(errno) => {
+                self.closed = Some(errno);
                 self.written = self.bytes.len();
             }
         }
