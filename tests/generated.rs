@@ -775,7 +775,7 @@ itself, which PID 1 executes as
 .B "sbx exec"
 executes programs: links lead where they lead for the program, and what it may not write is not written. Links in a tree are copied as links. Permissions and times stay, the sticky bit of directories among them; set-user-ID bits do not, and
 files belong to whoever may make them, the program's user inside and the caller outside. Below the path of the host no link is followed, whatever takes the place of a directory meanwhile;
-that path itself is looked up as by any other program. Directories that are there keep their permissions. Devices, named pipes, sockets, and what changes while it is read are left out and named; the exit status is 1 then.
+a link on the way to that path is, unless it leads out of a directory that a program may have written to, such as the current one, which is an error. Directories that are there keep their permissions. Devices, named pipes, sockets, and what changes while it is read are left out and named; the exit status is 1 then.
 .PP
 .B "sbx stats"
 prints what sandboxes use, every five seconds. Their cgroups count it: of a sandbox without one, and of what the cgroup has no controller for, it prints

@@ -503,6 +503,44 @@ fn cp_follows_links_in_the_root_of_the_sandbox_alone() {
 }
 
 #[test]
+fn cp_follows_no_link_of_the_host_that_a_program_may_have_put_there() {
+    need!(userns());
+    let records = Records::new();
+    let (work, outside) = (records.place.work(), records.place.dir.path().join("outside"));
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("secret"), "secret").unwrap();
+    std::fs::write(work.join("own"), "own").unwrap();
+    let plants = "ln -s ../outside out; ln -s ../outside/secret notes; ln -s own same; mkdir dir; ln -s . dir/here
+        mkdir /tmp/d; echo evil >/tmp/d/evil; echo ready; exec sleep 1000";
+    records.start(&["--name", "x", "--rw", "."], plants);
+    assert!(until(|| records.run(&["logs", "x"]).out == "ready\n"));
+    let cp = |from: &str, to: &str| records.run(&["cp", from, to]);
+    for (from, to) in [
+        ("x:/tmp/d/.", "./out"),
+        ("x:/tmp/d", "out"),
+        ("x:/tmp/d/evil", "out/evil"),
+        ("x:/tmp/d/evil", "out/new"),
+        ("x:/tmp/d/evil", "dir/here/../out/evil"),
+        ("notes", "x:/tmp"),
+        ("out/secret", "x:/tmp"),
+        ("out/../outside/secret", "x:/tmp"),
+    ] {
+        let said = cp(from, to).failed(125);
+        assert!(said.contains("is a link that leads out of the current directory"), "{from} {to}: {said}");
+    }
+    assert_eq!(names(&outside), ["secret"]);
+    let made = records.run(&["exec", "x", "ls", "/tmp"]).ok();
+    assert!(!made.contains("secret") && !made.contains("notes"), "{made}");
+    // One that leads nowhere else is as good as a file.
+    cp("same", "x:/tmp").ok();
+    assert_eq!(inside(&records, "/tmp/same"), "own");
+    cp("dir/../dir/here/../own", "x:/tmp/again").ok();
+    assert_eq!(inside(&records, "/tmp/again"), "own");
+    cp("x:/tmp/d/evil", "dir/here/came").ok();
+    assert!(work.join("dir/came").is_file());
+}
+
+#[test]
 fn cp_writes_only_where_the_program_could() {
     need!(userns());
     let records = Records::new();

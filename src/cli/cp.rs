@@ -2,9 +2,11 @@
 
 use super::copier::{self, Copier};
 use super::{args, output, store};
-use crate::copy::{self, How, LeftOut};
+use crate::copy::{self, At, How, LeftOut};
 use crate::error::{Error, Result, printable};
 use crate::exit;
+use crate::host;
+use crate::plan;
 use crate::state::{Entry, Store};
 use crate::sys;
 use std::ffi::{OsStr, OsString};
@@ -59,15 +61,17 @@ fn copied(args: &args::Cp) -> Result<u8> {
             both(passed, copier)?
         }
         (Side::Sandbox(entry, path), Side::Host(to)) => {
+            let to = on_host(to)?;
             let (copier, stream) = copier::take(entry, path)?;
-            both(copy::put(to, how, stream), copier)?
+            both(copy::put(&to, how, stream), copier)?
         }
         (Side::Host(path), Side::Sandbox(entry, to)) => {
             // One that is not there is said before anything is made inside.
             std::fs::metadata(path)
                 .map_err(|error| Error::new(format!("cannot copy {}: {}", path.display(), sys::Errno::from(error))))?;
+            let from = on_host(path)?;
             let (copier, stream) = copier::put(entry, to, how)?;
-            both(copy::take(path, stream), copier)?
+            both(copy::take(&from, stream), copier)?
         }
         (Side::Stream, Side::Sandbox(entry, to)) => {
             let (copier, mut stream) = copier::put(entry, to, how)?;
@@ -93,6 +97,22 @@ fn copied(args: &args::Cp) -> Result<u8> {
         output::tell(&format!("sbx: left out: {}\n", printable(line)));
     }
     Ok(if left_out.is_empty() { 0 } else { PARTLY })
+}
+
+/// A path of the host, with its links resolved.
+///
+/// # Errors
+///
+/// A link on the way leads where a program may have made it lead, out of the directory that it could write to.
+fn on_host(path: &Path) -> Result<At<'_>> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| Error::new(format!("the current directory: {}", sys::Errno::from(error))))?;
+    let accounts = host::accounts()?;
+    let variable = std::env::var("HOME").ok().map(|home| ("HOME".to_owned(), home));
+    let home = host::home(&variable.into_iter().collect(), &accounts, sys::ids().0);
+    let real = |path: &Path| plan::real_path(&cwd.join(path), &cwd, &home, &accounts);
+    let above = path.parent().filter(|_| path.file_name().is_some()).unwrap_or(path);
+    Ok(At { path, real: Some([real(path)?, real(above)?]) })
 }
 
 /// Standard output, with why it was not written.

@@ -2,7 +2,6 @@
 
 use super::layers::Caller;
 use crate::error::{Error, Result};
-use crate::host::{Facts, Paths};
 use crate::launch::{NetworkLog, OwnFile, ReceiptTarget};
 use crate::plan::{self, Plan};
 use crate::sys::{self, UnownedFd};
@@ -31,13 +30,7 @@ pub(super) fn target(flag: &'static str, given: &OsStr, caller: &Caller) -> Resu
             .hint("name a file that can be written, or the number of a descriptor"));
     };
     let home = caller.vars.names.get("HOME").map_or(Path::new("/"), Path::new);
-    let facts = Facts {
-        paths: Paths::along(dir, home, &caller.accounts),
-        cwd: caller.cwd.clone(),
-        home: home.to_owned(),
-        ..Facts::default()
-    };
-    let real = plan::directory_to_write(&facts, dir).map_err(|mut error| {
+    let real = plan::real_path(dir, &caller.cwd, home, &caller.accounts).map_err(|mut error| {
         error.message = format!("{flag} {}: {}", given.display(), error.message);
         error
     })?;

@@ -7,7 +7,6 @@ use super::progress::{Counted, Progress, bytes};
 use super::replaced::Replaced;
 use super::{args, guarded, output};
 use crate::error::{Error, Result, printable};
-use crate::host::{Facts, Paths};
 use crate::launch;
 use crate::plan;
 use crate::sys;
@@ -43,9 +42,7 @@ pub(super) fn data_directory() -> Result<PathBuf> {
     let place = Store::place(data.as_deref(), &home);
     let own = place.parent().unwrap_or(&place);
     let (Some(data), Some(name)) = (own.parent(), own.file_name()) else { return Ok(own.to_owned()) };
-    let paths = Paths::along(data, &home, &accounts);
-    let facts = Facts { paths, cwd: home.clone(), home, ..Facts::default() };
-    Ok(plan::directory_to_write(&facts, data)?.join(name))
+    Ok(plan::real_path(data, &home, &home, &accounts)?.join(name))
 }
 
 /// Locks the upper layers of this name.

@@ -1,6 +1,6 @@
 //! Reads a tar stream that anybody may have written: entry by entry, with names of bounded length and paths that lead nowhere else.
 
-use super::{OF_THE_STREAM, permissions};
+use super::{DEEPEST, OF_THE_STREAM, permissions};
 use crate::error::{Error, Result};
 use std::ffi::CString;
 use std::io::Read;
@@ -144,6 +144,7 @@ fn head<R: Read>(entry: &Entry<'_, R>, kind: EntryType, extended: Extended) -> R
         _ => Kind::Other("something that sbx does not know"),
     };
     let (path, kind) = match parts(&name) {
+        Some(path) if path.len() > DEEPEST + 1 => (path, Kind::Other("its directories lie too deep in each other")),
         Some(path) => (path, kind),
         None => (CString::new(name).into_iter().collect(), Kind::Other("its path leads out of the directory")),
     };

@@ -1,5 +1,6 @@
 //! The side of a copy that is in a sandbox: sbx itself, executed there by PID 1 with no more rights than the sandbox's program has.
 
+use super::At;
 use super::put::{How, put};
 use super::take::take;
 use crate::error::{Error, Result};
@@ -18,11 +19,12 @@ const PARTLY: u8 = 1;
 /// The copier, with the arguments `sbx-copier take PATH` or `sbx-copier put HOW PATH`. Gives the exit status.
 pub fn inside(args: &[OsString]) -> u8 {
     let word = |at: usize| args.get(at).map(OsString::as_os_str).unwrap_or_default();
+    let of = |path| At { path: Path::new(path), real: None };
     let copied = match (word(1).to_str(), word(2)) {
-        (Some("take"), path) => stream(1).and_then(|output| take(Path::new(path), output)),
+        (Some("take"), path) => stream(1).and_then(|output| take(&of(path), output)),
         (Some("put"), how) => How::of(how)
             .ok_or_else(|| Error::new("these are other words than sbx writes"))
-            .and_then(|how| put(Path::new(word(3)), how, stream(0)?)),
+            .and_then(|how| put(&of(word(3)), how, stream(0)?)),
         _ => Err(Error::new("these are other words than sbx writes")),
     };
     let tell = |text: &str| {

@@ -5,6 +5,7 @@
 //! What comes from a sandbox is a program's word. It is read entry by entry and within limits (`entry`), and no path in it leads out of the directory that is
 //! written to: every part is opened by itself, below a descriptor, and no link is followed.
 
+mod at;
 mod entry;
 mod inside;
 mod pass;
@@ -13,6 +14,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+pub use at::At;
 pub use inside::{NAME, inside};
 pub use pass::pass;
 pub use put::{How, put};
@@ -29,6 +31,9 @@ pub const OF_THE_STREAM: u8 = 124;
 
 /// What is left out of a copy, and why, for the user.
 pub type LeftOut = Vec<String>;
+
+/// How deep directories may lie in each other: each takes a descriptor while it is read.
+const DEEPEST: usize = 500;
 
 /// How many of them are named.
 const NAMED: usize = 100;

@@ -2,10 +2,10 @@
 //! meanwhile; a file is complete before it has its name; set-user-ID bits and devices are never made.
 
 use super::entry::{Head, Kind, entries};
-use super::{LeftOut, OF_THE_STREAM, failed, leave_out, reason};
+use super::{At, LeftOut, OF_THE_STREAM, failed, leave_out, reason};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, OsStr};
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,17 +24,17 @@ pub enum How {
     All,
 }
 
-/// Writes the stream to a path, which is looked up as any other program would. Gives what is left out.
+/// Writes the stream to a path. Gives what is left out.
 ///
 /// # Errors
 ///
 /// The path is not what the stream can be written to, the stream is damaged, or something cannot be written.
-pub fn put(path: &Path, how: How, input: impl Read) -> Result<LeftOut> {
+pub fn put(at: &At<'_>, how: How, input: impl Read) -> Result<LeftOut> {
     let mut put: Option<Put> = None;
     let mut left_out = Vec::new();
     entries(input, |mut head, content| {
         if put.is_none() {
-            put = Some(Put::new(path, how, &head)?);
+            put = Some(Put::new(at, how, &head)?);
         }
         let Some(put) = &mut put else { return Ok(()) };
         if let Kind::Other(why) = head.kind {
@@ -90,29 +90,25 @@ struct Put {
     how: How,
     /// What the first part of each path is replaced by, which is dropped for none.
     renamed: Option<CString>,
-    /// The directory that the last entry lay in.
-    last: Option<(Vec<CString>, OwnedFd)>,
-    /// Directories that were made: permissions and times are set when all is in them.
-    made: Vec<(Vec<CString>, u32, (i64, u32))>,
-    /// Files that were made, by their paths: device and inode number.
-    files: HashMap<Vec<CString>, (u64, u64)>,
+    /// The directory that the last entry lay in, and which one that is.
+    last: Option<(Vec<CString>, OwnedFd, usize)>,
+    dirs: Dirs,
+    /// Files that were made, by the directory and the name: device and inode number.
+    files: HashMap<(usize, CString), (u64, u64)>,
     count: u64,
 }
 
 impl Put {
     /// Decides where the stream goes, by what is at the path and by the first entry.
-    fn new(path: &Path, how: How, first: &Head) -> Result<Put> {
-        let open = |path: &Path| -> sys::Result<OwnedFd> {
-            let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL))?;
-            sys::openat(sys::cwd(), &path, libc::O_PATH | libc::O_DIRECTORY, 0)
-        };
+    fn new(at: &At<'_>, how: How, first: &Head) -> Result<Put> {
+        let path = at.path;
         let of = |base: OwnedFd, base_path: &Path, renamed: Option<CString>| {
-            let (base_path, last, made, files) = (base_path.to_owned(), None, Vec::new(), HashMap::new());
-            Ok(Put { base, base_path, how, renamed, last, made, files, count: 0 })
+            let (base_path, last, dirs, files) = (base_path.to_owned(), None, Dirs::default(), HashMap::new());
+            Ok(Put { base, base_path, how, renamed, last, dirs, files, count: 0 })
         };
         let is_dir = first.kind == Kind::Dir || first.path.len() > 1;
         let top = || first.path.first().cloned();
-        match open(path) {
+        match at.open(libc::O_PATH | libc::O_DIRECTORY) {
             Ok(base) if how == How::Into => of(base, path, top()),
             Ok(base) => of(base, path, None),
             Err(errno) if how == How::All => Err(failed("open the directory", path, errno)),
@@ -122,29 +118,22 @@ impl Put {
             {
                 Err(failed("open the directory", path, errno))
             }
-            Err(Errno(libc::ENOTDIR)) if !is_dir => Put::beside(path, open, of),
+            Err(Errno(libc::ENOTDIR)) if !is_dir => Put::beside(at, of),
             Err(Errno(libc::ENOTDIR)) => {
                 Err(Error::new(format!("{} is no directory, and a directory is copied there", path.display()))
                     .hint("name a directory, or remove the file first"))
             }
-            Err(Errno(libc::ENOENT)) => Put::beside(path, open, of),
+            Err(Errno(libc::ENOENT)) => Put::beside(at, of),
             Err(errno) => Err(failed("open", path, errno)),
         }
     }
 
     /// The stream's top gets the name of the path, in the directory that it lies in.
-    fn beside(
-        path: &Path,
-        open: impl Fn(&Path) -> sys::Result<OwnedFd>,
-        of: impl Fn(OwnedFd, &Path, Option<CString>) -> Result<Put>,
-    ) -> Result<Put> {
-        let name = path.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
-        let name = name.ok_or_else(|| Error::new(format!("{} has no name to copy to", path.display())))?;
-        let dir = match path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir,
-            _ => Path::new("."),
-        };
-        let base = open(dir).map_err(|errno| failed("open the directory", dir, errno))?;
+    fn beside(at: &At<'_>, of: impl Fn(OwnedFd, &Path, Option<CString>) -> Result<Put>) -> Result<Put> {
+        let name = at.path.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
+        let name = name.ok_or_else(|| Error::new(format!("{} has no name to copy to", at.path.display())))?;
+        let dir = at.above();
+        let base = at.open_above().map_err(|errno| failed("open the directory", dir, errno))?;
         let mut put = of(base, dir, Some(name))?;
         // What is in a directory goes into one that is made with this name.
         put.how = How::Into;
@@ -170,8 +159,8 @@ impl Put {
             // The base itself.
             return Ok(None);
         };
-        let dir = match self.directory(dirs) {
-            Ok(dir) => dir,
+        let (dir, at) = match self.directory(dirs) {
+            Ok(found) => found,
             Err(Errno(libc::ELOOP | libc::ENOTDIR)) => {
                 return Ok(Some("a directory above it is a link or a file there, and no link is followed"));
             }
@@ -193,12 +182,15 @@ impl Put {
                 None => {
                     // It may be read-only once all is in it.
                     sys::mkdirat(dir, name, 0o700)?;
-                    self.made.push((head.path.clone(), head.mode, head.modified));
+                    let made = self.dirs.below(at, name)?;
+                    self.dirs.made(made, head.mode, head.modified);
                 }
             },
             Kind::File => {
                 let id = self.file(dir, name, head, content)?;
-                self.files.insert(head.path.clone(), id);
+                if self.files.len() < MOST {
+                    self.files.insert((at, name.clone()), id);
+                }
             }
             Kind::Link(text) => self.replacing(dir, name, |temporary| {
                 sys::symlinkat(text, dir, temporary)?;
@@ -210,28 +202,28 @@ impl Put {
         Ok(None)
     }
 
-    /// The directory with this path below the base; those that are missing are made.
-    fn directory(&mut self, dirs: &[CString]) -> sys::Result<OwnedFd> {
-        if let Some((path, dir)) = &self.last
+    /// The directory with this path below the base, and which one it is; those that are missing are made.
+    fn directory(&mut self, dirs: &[CString]) -> sys::Result<(OwnedFd, usize)> {
+        if let Some((path, dir, at)) = &self.last
             && path == dirs
         {
-            return sys::dup_above(dir.as_fd(), 3);
+            return Ok((sys::dup_above(dir.as_fd(), 3)?, *at));
         }
-        let mut dir = sys::dup_above(self.base.as_fd(), 3)?;
-        for (depth, name) in dirs.iter().enumerate() {
+        let (mut dir, mut at) = (sys::dup_above(self.base.as_fd(), 3)?, Dirs::BASE);
+        for name in dirs {
             let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+            at = self.dirs.below(at, name)?;
             dir = match sys::openat(dir.as_fd(), name, flags, 0) {
                 Err(Errno(libc::ENOENT)) => {
                     sys::mkdirat(dir.as_fd(), name, 0o700)?;
-                    let path = dirs.get(..=depth).unwrap_or_default().to_vec();
-                    self.made.push((path, 0o755, now()));
+                    self.dirs.made(at, 0o755, now());
                     sys::openat(dir.as_fd(), name, flags, 0)?
                 }
                 other => other?,
             };
         }
-        self.last = Some((dirs.to_vec(), sys::dup_above(dir.as_fd(), 3)?));
-        Ok(dir)
+        self.last = Some((dirs.to_vec(), sys::dup_above(dir.as_fd(), 3)?, at));
+        Ok((dir, at))
     }
 
     /// Makes something under another name first, and gives it its own, by which it takes the place of what has it.
@@ -318,9 +310,10 @@ impl Put {
         path: &[CString],
     ) -> std::result::Result<Option<&'static str>, Failure> {
         const MISSING: &str = "the file that it is another name of was not copied";
-        let Some(id) = self.files.get(path).copied() else { return Ok(Some(MISSING)) };
         let Some((old, dirs)) = path.split_last() else { return Ok(Some(MISSING)) };
-        let from = match self.directory(dirs) {
+        let id = self.dirs.find(dirs).and_then(|at| self.files.get(&(at, old.clone())).copied());
+        let Some(id) = id else { return Ok(Some(MISSING)) };
+        let (from, _) = match self.directory(dirs) {
             Err(Errno(libc::ELOOP | libc::ENOTDIR | libc::ENOENT)) => return Ok(Some(MISSING)),
             other => other?,
         };
@@ -335,10 +328,12 @@ impl Put {
 
     /// Gives the directories that were made their permissions and times, those inside of others first.
     fn finish(mut self) -> Result<()> {
-        for (path, mode, modified) in std::mem::take(&mut self.made).into_iter().rev() {
+        let made = std::mem::take(&mut self.dirs.made);
+        for (at, (mode, modified)) in made.into_iter().rev() {
+            let path = self.dirs.path(at);
             let Some((name, dirs)) = path.split_last() else { continue };
             let set = || -> sys::Result<()> {
-                let above = self.directory(dirs)?;
+                let (above, _) = self.directory(dirs)?;
                 let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
                 let dir = sys::openat(above.as_fd(), name, flags, 0)?;
                 set_mode(&dir, mode)?;
@@ -354,6 +349,55 @@ impl Put {
             }
         }
         Ok(())
+    }
+}
+
+/// How many files and directories are kept in mind: some hundred bytes each.
+const MOST: usize = 1 << 20;
+
+/// The directories that entries lie in, each once, however deep: a stream of few bytes may name many in each other.
+#[derive(Default)]
+struct Dirs {
+    /// That which each lies in, and its name there. The base has none.
+    all: Vec<(usize, CString)>,
+    by_name: HashMap<(usize, CString), usize>,
+    /// Those that were made: permissions and times are set when all is in them. One in another one comes later than that.
+    made: BTreeMap<usize, (u32, (i64, u32))>,
+}
+
+impl Dirs {
+    /// What the stream is written below. The first of the others is 1.
+    const BASE: usize = 0;
+
+    /// The directory of this name in another one. EMFILE: there are too many.
+    fn below(&mut self, at: usize, name: &CString) -> sys::Result<usize> {
+        if let Some(known) = self.by_name.get(&(at, name.clone())) {
+            return Ok(*known);
+        }
+        if self.all.len() >= MOST {
+            return Err(Errno(libc::EMFILE));
+        }
+        self.all.push((at, name.clone()));
+        self.by_name.insert((at, name.clone()), self.all.len());
+        Ok(self.all.len())
+    }
+
+    fn find(&self, path: &[CString]) -> Option<usize> {
+        path.iter().try_fold(Dirs::BASE, |at, name| self.by_name.get(&(at, name.clone())).copied())
+    }
+
+    fn made(&mut self, at: usize, mode: u32, modified: (i64, u32)) {
+        self.made.insert(at, (mode, modified));
+    }
+
+    fn path(&self, mut at: usize) -> Vec<CString> {
+        let mut path = Vec::new();
+        while let Some((above, name)) = at.checked_sub(1).and_then(|place| self.all.get(place)) {
+            path.push(name.clone());
+            at = *above;
+        }
+        path.reverse();
+        path
     }
 }
 

@@ -1,10 +1,10 @@
 //! Reads a file or a tree, and writes it as a tar stream. Links in it are not followed, and neither is what takes their place meanwhile: every directory is
 //! opened below the descriptor of the one that it lies in.
 
-use super::{LeftOut, OF_THE_STREAM, append_link, failed, leave_out, permissions, reason};
+use super::{At, DEEPEST, LeftOut, OF_THE_STREAM, append_link, failed, leave_out, permissions, reason};
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,19 +12,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
-/// How deep directories may lie in each other: each takes a descriptor while it is read.
-const DEEPEST: usize = 500;
-
-/// Writes the file or the tree at this path, by the last name of that. A link that the path itself is, or goes through, is followed: it is the user's word.
+/// Writes the file or the tree at this path, by the last name of that.
 /// Gives what is left out.
 ///
 /// # Errors
 ///
 /// It is not there, cannot be read, or nobody reads the stream.
-pub fn take(path: &Path, output: impl Write) -> Result<LeftOut> {
-    let full =
-        CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::new(format!("{} has a NUL", path.display())))?;
-    let top = sys::openat(sys::cwd(), &full, libc::O_PATH, 0).map_err(|errno| failed("open", path, errno))?;
+pub fn take(at: &At<'_>, output: impl Write) -> Result<LeftOut> {
+    let path = at.path;
+    let top = at.open(libc::O_PATH).map_err(|errno| failed("open", path, errno))?;
     let name = path.file_name().unwrap_or(OsStr::new("root"));
     let mut take = Take { tar: Builder::new(output), left_out: Vec::new() };
     let kind = sys::file_type(top.as_fd()).map_err(|errno| failed("look at", path, errno))?;
@@ -37,7 +33,7 @@ pub fn take(path: &Path, output: impl Write) -> Result<LeftOut> {
         libc::S_IFREG => {
             // The path once more: a descriptor of O_PATH is opened by /proc only, which a sandbox need not have.
             let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
-            let open = sys::openat(sys::cwd(), &full, flags, 0).map_err(|errno| failed("read", path, errno))?;
+            let open = at.open(flags).map_err(|errno| failed("read", path, errno))?;
             take.file(open, &shown)?;
         }
         _ => {

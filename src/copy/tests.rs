@@ -1,6 +1,6 @@
 //! What arrives of a stream, whatever is in it.
 
-use super::{How, pass, put, take};
+use super::{At, How, pass, put, take};
 use crate::sys;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -27,6 +27,10 @@ fn stream(entries: &[(EntryType, &str, &str, u32)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
+fn at(path: &Path) -> At<'_> {
+    At { path, real: None }
+}
+
 #[test]
 fn no_entry_leads_out_of_the_directory_whatever_it_says() {
     use EntryType as E;
@@ -51,7 +55,7 @@ fn no_entry_leads_out_of_the_directory_whatever_it_says() {
         (E::Fifo, "pipe", "", 0o666),
         (E::Regular, "/absolute", "", 0o4711),
     ]);
-    let left_out = put(&to, How::All, hostile.as_slice()).unwrap();
+    let left_out = put(&at(&to), How::All, hostile.as_slice()).unwrap();
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
     assert_eq!(std::fs::read_to_string(outside.join("secret")).unwrap(), "secret");
     let mut found: Vec<_> = std::fs::read_dir(&to).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -74,6 +78,24 @@ fn no_entry_leads_out_of_the_directory_whatever_it_says() {
 }
 
 #[test]
+fn directories_that_lie_too_deep_in_each_other_are_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let named = |depth: usize| {
+        let mut tar = Builder::new(Vec::new());
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "d/".repeat(depth) + "file", std::io::empty()).unwrap();
+        tar.into_inner().unwrap()
+    };
+    let left_out = put(&at(place.path()), How::All, named(501).as_slice()).unwrap();
+    assert!(left_out.len() == 1 && left_out[0].contains("too deep in each other"), "{left_out:?}");
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+    assert_eq!(put(&at(place.path()), How::All, named(500).as_slice()).unwrap(), [""; 0]);
+    assert!(place.path().join("d/".repeat(500) + "file").is_file());
+}
+
+#[test]
 fn a_tree_arrives_with_its_permissions_times_links_and_holes() {
     let place = tempfile::tempdir().unwrap();
     let from = place.path().join("from");
@@ -88,9 +110,9 @@ fn a_tree_arrives_with_its_permissions_times_links_and_holes() {
         sys::set_modified(dir.as_fd(), name, time).unwrap();
     }
     let mut stream = Vec::new();
-    assert_eq!(take(&from, &mut stream).unwrap(), [""; 0]);
+    assert_eq!(take(&at(&from), &mut stream).unwrap(), [""; 0]);
     let to = place.path().join("to");
-    assert_eq!(put(&to, How::Into, stream.as_slice()).unwrap(), [""; 0]);
+    assert_eq!(put(&at(&to), How::Into, stream.as_slice()).unwrap(), [""; 0]);
     let status = |path: &str| std::fs::symlink_metadata(to.join(path)).unwrap();
     assert_eq!((status("closed/in").mode() & 0o777, status("closed/in").mtime()), (0o555, -6));
     assert_eq!(status("closed/in").mtime_nsec(), 500_000_000);
@@ -98,8 +120,8 @@ fn a_tree_arrives_with_its_permissions_times_links_and_holes() {
     assert_eq!(std::fs::read_link(to.join("link")).unwrap(), Path::new("./closed//in/file"));
     assert_eq!((status(&long).len(), status(&long).blocks()), (3 << 20, 0));
     // Once more, into what is there, and into a directory that is.
-    assert_eq!(put(&to, How::Contents, stream.as_slice()).unwrap(), [""; 0]);
-    assert_eq!(put(&to, How::Into, stream.as_slice()).unwrap(), [""; 0]);
+    assert_eq!(put(&at(&to), How::Contents, stream.as_slice()).unwrap(), [""; 0]);
+    assert_eq!(put(&at(&to), How::Into, stream.as_slice()).unwrap(), [""; 0]);
     assert_eq!(std::fs::read_to_string(to.join("from/closed/in/file")).unwrap(), "text");
     for dir in [&from, &to, &to.join("from")] {
         std::fs::set_permissions(dir.join("closed/in"), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,12 +135,12 @@ fn a_stream_that_ends_early_is_an_error_and_leaves_no_half_file() {
     for length in 1..whole.len().min(1600) {
         let to = place.path().join(length.to_string());
         std::fs::create_dir(&to).unwrap();
-        let result = put(&to, How::All, &whole[..length]);
+        let result = put(&at(&to), How::All, &whole[..length]);
         let left: Vec<_> = std::fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().path()).collect();
         for path in left {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), name, "{length} {result:?}");
         }
     }
-    assert!(put(&place.path().join("7"), How::All, b"no tar stream at all".as_slice()).is_err());
+    assert!(put(&at(&place.path().join("7")), How::All, b"no tar stream at all".as_slice()).is_err());
 }

@@ -2,7 +2,7 @@
 //! takes a rule's effect away: the program in this sandbox or an earlier one, or another user.
 
 use crate::error::{Error, Result};
-use crate::host::Facts;
+use crate::host::{Account, Facts, Paths};
 use crate::spec::{Mode, Origin, PathRule, Sandbox, within};
 use std::path::{Path, PathBuf};
 
@@ -109,14 +109,16 @@ fn check(
     Ok(())
 }
 
-/// The real path of a directory that sbx itself is to write to, for a flag.
+/// The real path of what sbx itself is to read or write, for a flag or a command that names it. `cwd` is the current directory, and `home` the caller's.
 ///
 /// # Errors
 ///
 /// Its links go in a circle, or somebody else may make them lead elsewhere.
-pub fn directory_to_write(facts: &Facts, path: &Path) -> Result<PathBuf> {
-    let (real, links) = followed(facts, path, &Origin::default())?;
-    check_source(facts, &[], &links, &real)?;
+pub fn real_path(path: &Path, cwd: &Path, home: &Path, accounts: &[Account]) -> Result<PathBuf> {
+    let paths = Paths::along(path, home, accounts);
+    let facts = Facts { paths, cwd: cwd.to_owned(), home: home.to_owned(), ..Facts::default() };
+    let (real, links) = followed(&facts, path, &Origin::default())?;
+    check_source(&facts, &[], &links, &real)?;
     Ok(real)
 }
 

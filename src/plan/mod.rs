@@ -82,7 +82,7 @@ pub use ids::{IdMapping, IdPlan, Writer};
 pub use landlock::LandlockPlan;
 pub use later::Later;
 pub use limits::{CgroupPlan, LimitFile, limit_file};
-pub use links::directory_to_write;
+pub use links::real_path;
 pub use lockdown::LockdownPlan;
 pub use memory::{MemoryPlan, inodes};
 pub use named::{NamedNetworkPlan, unmade};
