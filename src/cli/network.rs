@@ -24,6 +24,9 @@ const COLUMNS: [&str; 5] = ["Name", "Subnet", "Gateway", "Internal", "Sandboxes"
 /// How long the process that holds a network may take to say who is in it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long whoever has given no whole answer is left alone.
+const PAUSE: Duration = Duration::from_millis(5);
+
 pub(super) fn main(args: &args::Network) -> Result<u8> {
     if let NetworkVerb::Allow(args) = &args.verb {
         return network_allow::main(args);
@@ -47,23 +50,28 @@ fn create(networks: &Networks, args: &NetworkCreate) -> Result<u8> {
     output::print(&format!("{name}\n")).map(|()| 0)
 }
 
-/// Who is in a network; none if nobody answers.
+/// Who is in a network; none if nobody answers to the end.
 fn members(networks: &Networks, network: &Network) -> Option<Vec<Member>> {
-    let Some(connection) = networks.connect(network).ok()? else { return Some(Vec::new()) };
-    let request = serde_json::to_vec(&Request::List).unwrap_or_default();
-    // It has ended since.
-    if sys::send_now(connection.as_fd(), &request).is_err() {
-        return Some(Vec::new());
-    }
-    let (mut found, end) = (Vec::new(), Instant::now() + PATIENCE);
-    loop {
-        match message::next(connection.as_fd(), end) {
-            Next::Answer(Answer::Member(member), _) => found.push(member),
-            Next::Answer(Answer::End, _) => return Some(found),
-            Next::Ended => return Some(Vec::new()),
-            Next::Answer(..) | Next::Unknown | Next::Late => return None,
+    let end = Instant::now() + PATIENCE;
+    // Who ends meanwhile is asked again: then nobody is there, or who asks too many things at once has another turn.
+    while Instant::now() < end {
+        let Some(connection) = networks.connect(network).ok()? else { return Some(Vec::new()) };
+        let request = serde_json::to_vec(&Request::List).unwrap_or_default();
+        if sys::send_now(connection.as_fd(), &request).is_err() {
+            continue;
         }
+        let mut found = Vec::new();
+        loop {
+            match message::next(connection.as_fd(), end) {
+                Next::Answer(Answer::Member(member), _) => found.push(member),
+                Next::Answer(Answer::End, _) => return Some(found),
+                Next::Ended => break,
+                Next::Answer(..) | Next::Unknown | Next::Late => return None,
+            }
+        }
+        std::thread::sleep(PAUSE);
     }
+    None
 }
 
 fn described(networks: &Networks, network: &Network) -> Value {

@@ -5,6 +5,7 @@ use super::members::Members;
 use super::message::{self, Answer, LONGEST, LONGEST_NAME, Request};
 use crate::spec::{OwnAddresses, Range6, Subnet};
 use crate::sys::{self, Errno, Links, Poll, PollSet, Waited};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -59,12 +60,40 @@ pub(super) struct Server {
     members: Members,
     seated: Vec<Seated>,
     visitors: Vec<OwnedFd>,
+    listings: Vec<Listing>,
+}
+
+/// The rest of an answer to a visitor who has asked who is in the network.
+struct Listing {
+    visitor: OwnedFd,
+    rest: VecDeque<Answer>,
+}
+
+impl Listing {
+    /// Sends as much as there is room for; whether there is more.
+    fn send(&mut self) -> bool {
+        while let Some(answer) = self.rest.front() {
+            match tell(self.visitor.as_fd(), answer, None) {
+                Ok(()) => drop(self.rest.pop_front()),
+                Err(Errno(libc::EAGAIN)) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
 }
 
 impl Server {
     pub fn new(held: Held, name: &str, subnet: Subnet, gateway: Ipv4Addr, v6: Option<Range6>) -> Server {
         let members = Members::new(name, subnet, gateway, v6);
-        Server { held, uid: sys::effective_uid(), members, seated: Vec::new(), visitors: Vec::new() }
+        Server {
+            held,
+            uid: sys::effective_uid(),
+            members,
+            seated: Vec::new(),
+            visitors: Vec::new(),
+            listings: Vec::new(),
+        }
     }
 
     /// Holds the network until nobody is in it.
@@ -89,12 +118,20 @@ impl Server {
                 set.add(Poll::read(seated.launcher.as_raw_fd()));
                 set.add(Poll::read(seated.questions.as_ref().map_or(-1, AsRawFd::as_raw_fd)));
             }
+            for listing in &self.listings {
+                set.add(Poll { fd: listing.visitor.as_raw_fd(), read: false, write: true, ready: false });
+            }
             set.wait(self.members.is_empty().then_some(LOOK))?;
             if set.is_ready(1) {
                 self.tell_end();
                 return Ok(());
             }
             let visitors = self.visitors.len();
+            let mut place = 2 + visitors + 2 * self.seated.len();
+            self.listings.retain_mut(|listing| {
+                place += 1;
+                !set.is_ready(place - 1) || listing.send()
+            });
             for at in (0..self.seated.len()).rev() {
                 if set.is_ready(2 + visitors + 2 * at + 1) {
                     self.on_questions(at);
@@ -160,11 +197,13 @@ impl Server {
                 let _ = tell(visitor.as_fd(), &Answer::Refused(why.into()), None);
             }
             Some(Request::List) => {
-                let members = self.members.all().cloned().map(Answer::Member);
-                for answer in members.chain([Answer::End]) {
-                    if tell(visitor.as_fd(), &answer, None).is_err() {
-                        break;
+                let rest = self.members.all().cloned().map(Answer::Member).chain([Answer::End]).collect();
+                let mut listing = Listing { visitor, rest };
+                if listing.send() {
+                    if self.listings.len() >= MOST_VISITORS {
+                        self.listings.remove(0);
                     }
+                    self.listings.push(listing);
                 }
             }
             Some(Request::Launcher(_)) | None => {}
