@@ -651,6 +651,31 @@ fn a_further_program_has_its_own_streams_variables_directory_and_status() {
 }
 
 #[test]
+fn children_that_are_stopped_and_continued_all_the_time_keep_no_further_program_waiting() {
+    need!(userns(), tools(&["python3"]));
+    let records = Records::new();
+    // The launcher, which reads what is written, is slower than PID 1, which sees the stops.
+    let flood =
+        "import os, signal\nwhile True: os.kill(os.getppid(), signal.SIGSTOP); os.kill(os.getppid(), signal.SIGCONT)";
+    let program = format!("yes '' & yes '' >&2 & python3 -c '{flood}' & echo ready >&2; while :; do wait; done");
+    records.start(&["--name", "x", "--log-opt", "max-size=256k"], &program);
+    assert!(until(|| records.run(&["logs", "--tail", "1", "x"]).out.contains('\n')));
+    for _ in 0..5 {
+        let mut asks = records.command().args(["exec", "x", "sh", "-c", "exit 7"]).spawn().unwrap();
+        let mut ended = None;
+        let in_time = until(|| {
+            ended = asks.try_wait().unwrap();
+            ended.is_some()
+        });
+        if !in_time {
+            let _ = asks.kill();
+        }
+        assert_eq!(ended.and_then(|status| status.code()), Some(7));
+    }
+    let _ = records.run(&["stop", "-t", "0", "x"]);
+}
+
+#[test]
 fn a_further_program_ends_with_the_command_that_asked_for_it_and_none_is_executed_without_an_init() {
     need!(userns());
     let records = Records::new();

@@ -24,8 +24,24 @@ pub(super) struct Further<'p> {
     ignored: u64,
     /// The strings, the standard streams, what a terminal starts with, and the file that is executed, if it is not found by its name.
     files: [Option<OwnedFd>; 6],
-    /// The number by which the launcher calls each, and its process; 0 for none.
-    running: [(u32, i32); MOST],
+    all: [Slot; MOST],
+    /// The answer to the last request, until the launcher has been told: its socket may be full of what the program's children do.
+    answer: Option<Message>,
+}
+
+/// A place for a further program, which the launcher calls by a number.
+#[derive(Clone, Copy)]
+enum Slot {
+    Free,
+    Runs {
+        number: u32,
+        process: i32,
+    },
+    /// The launcher has not been told yet.
+    Ended {
+        number: u32,
+        status: i32,
+    },
 }
 
 /// The standard streams of a further program.
@@ -40,7 +56,7 @@ enum Streams<'f> {
 
 impl<'p> Further<'p> {
     pub(super) fn new(prepared: &'p Prepared, mask: &'p Mask, ignored: u64) -> Further<'p> {
-        Further { prepared, mask, ignored, files: [const { None }; 6], running: [(0, 0); MOST] }
+        Further { prepared, mask, ignored, files: [const { None }; 6], all: [Slot::Free; MOST], answer: None }
     }
 
     /// A file for the next one has come: the strings, which come first, a stream, or what a terminal starts with.
@@ -54,14 +70,34 @@ impl<'p> Further<'p> {
         }
     }
 
-    /// Executes the one whose files have come, and tells the launcher whether that failed.
+    /// Executes the one whose files have come. The answer is whether that failed.
     pub(super) fn start(&mut self, number: u32, socket: BorrowedFd<'_>) {
         let files = std::mem::take(&mut self.files);
-        let message = match self.executed(&files, number, socket) {
+        self.answer = Some(match self.executed(&files, number, socket) {
             Ok(()) => Message::FurtherStarted(number),
             Err(Failure { call, errno, .. }) => Message::FurtherFailed { number, call, errno },
-        };
-        let _ = sys::send_now(socket, &message.encode());
+        });
+    }
+
+    /// Tells the launcher what it has not been told yet: whether all is told. The answer to the request comes before the end of what was started.
+    pub(super) fn tell(&mut self, socket: BorrowedFd<'_>) -> bool {
+        // A launcher that is gone is noticed elsewhere.
+        let told = |message: Message| sys::send_now(socket, &message.encode()) != Err(Errno(libc::EAGAIN));
+        if let Some(answer) = self.answer {
+            if !told(answer) {
+                return false;
+            }
+            self.answer = None;
+        }
+        for slot in &mut self.all {
+            if let Slot::Ended { number, status } = *slot {
+                if !told(Message::FurtherEnded { number, status }) {
+                    return false;
+                }
+                *slot = Slot::Free;
+            }
+        }
+        true
     }
 
     fn executed(&mut self, files: &[Option<OwnedFd>; 6], number: u32, socket: BorrowedFd<'_>) -> Result<(), Failure> {
@@ -79,32 +115,39 @@ impl<'p> Further<'p> {
             [Some(strings), None, None, None, None, _] => (strings, Streams::Null),
             _ => return Err(Errno(libc::EBADMSG)).at(place, Call::Receive),
         };
-        let Some(free) = self.running.iter_mut().find(|(_, process)| *process == 0) else {
+        let Some(free) = self.all.iter_mut().find(|slot| matches!(slot, Slot::Free)) else {
             return Err(Errno(libc::EAGAIN)).at(place, Call::Clone);
         };
-        *free = (number, execute(self.prepared, (self.mask, self.ignored), strings, (&streams, files[5].as_ref()))?);
+        let process = execute(self.prepared, (self.mask, self.ignored), strings, (&streams, files[5].as_ref()))?;
+        *free = Slot::Runs { number, process };
         Ok(())
     }
 
     /// Sends a signal to one of them, and its process group.
     pub(super) fn signal(&self, number: u32, signal: i32) {
-        for (_, process) in self.running.iter().filter(|(known, process)| *known == number && *process > 0) {
-            if sys::kill(-process, signal).is_err() {
-                let _ = sys::kill(*process, signal);
+        for slot in &self.all {
+            if let Slot::Runs { number: known, process } = *slot
+                && known == number
+                && sys::kill(-process, signal).is_err()
+            {
+                let _ = sys::kill(process, signal);
             }
         }
     }
 
-    /// A child of PID 1 that is not the program has changed its state: if it was one of these and has ended, the launcher is told.
-    pub(super) fn changed(&mut self, process: i32, waited: Waited, socket: BorrowedFd<'_>) {
+    /// A child of PID 1 that is not the program has changed its state: if it was one of these and has ended, the launcher is to be told.
+    pub(super) fn changed(&mut self, ended: i32, waited: Waited) {
         let status = match waited {
             Waited::Exited(status) => status,
             Waited::Signaled(signal) => 128 + signal,
             Waited::Stopped(_) | Waited::Continued => return,
         };
-        if let Some(place) = self.running.iter_mut().find(|(_, running)| *running == process) {
-            let (number, _) = std::mem::take(place);
-            let _ = sys::send_now(socket, &Message::FurtherEnded { number, status }.encode());
+        for slot in &mut self.all {
+            if let Slot::Runs { number, process } = *slot
+                && process == ended
+            {
+                *slot = Slot::Ended { number, status };
+            }
         }
     }
 }

@@ -8,13 +8,16 @@ use super::hints::Watch;
 use super::lockdown;
 use super::prepared::{Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
-use crate::sys::{self, Mask, Poll, Waited};
+use crate::sys::{self, Errno, Mask, Poll, Waited};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// After this time, the launcher and PID 1 drop the memory that waiting for the program does not need.
 pub const BEFORE_REST: Duration = Duration::from_millis(100);
+
+/// How many changes of children are taken before the launcher's messages are: children may change all the time.
+const CHANGES: u32 = 64;
 
 /// The program and its process groups.
 struct Job {
@@ -24,6 +27,8 @@ struct Job {
     terminal: Option<OwnedFd>,
     /// The group to put into the foreground of the terminal again, while PID 1's is there.
     behind: Option<i32>,
+    /// Whether the program was stopped or continued last, until the launcher has been told.
+    state: Option<Message>,
 }
 
 /// Waits for the program's end; gives the exit status of PID 1.
@@ -41,7 +46,7 @@ pub(super) fn reap(
         Session::Inherit { own_group: false, .. } => -1,
     };
     let behind = if prepared.starts_in_foreground() { None } else { Some(program) };
-    let mut job = Job { program, group, terminal, behind };
+    let mut job = Job { program, group, terminal, behind, state: None };
     let (signals, ignored) = sys::child_descriptor().at(place, Call::Signalfd)?;
     close_rest(prepared, socket.as_raw_fd(), signals.as_raw_fd(), job.terminal.as_ref())?;
     lockdown::show(prepared, true)?;
@@ -69,20 +74,33 @@ fn watch(
     let mut at_rest = false;
     loop {
         // Before the first poll: children may have ended before the descriptor for SIGCHLD was open.
-        if let Some(Ended { status, left }) = reap_children(prepared, socket.as_fd(), job.program, hints, further)? {
-            if left {
-                outlast(signals)?;
+        let more = match reap_children(prepared, socket.as_fd(), job, hints, further)? {
+            Reaped::Ended { status, left } => {
+                if left {
+                    outlast(signals)?;
+                }
+                return Ok(status);
             }
-            return Ok(status);
-        }
+            Reaped::More => true,
+            Reaped::All => false,
+        };
         let mut set = [signals.as_raw_fd(), socket.as_raw_fd(), prepared.descriptors.caller].map(Poll::read);
-        let waited = if at_rest { sys::poll_at_rest(&mut set, None) } else { sys::poll(&mut set, timeout) };
+        // Without waiting: the launcher may have much else to read, and further programs are asked for meanwhile.
+        let untold = !further.tell(socket.as_fd()) || !job.tell(socket.as_fd());
+        if untold {
+            // No further request before there is room for what is to be told.
+            set[1] = Poll { fd: socket.as_raw_fd(), read: false, write: true, ready: false };
+        }
+        let waited = match at_rest && !more {
+            true => sys::poll_at_rest(&mut set, None),
+            false => sys::poll(&mut set, if more { Some(0) } else { timeout }),
+        };
         waited.at(place, Call::Poll)?;
         // Nothing has happened for a while: until the next event, little memory is needed.
-        at_rest = !at_rest && !set.iter().any(|poll| poll.ready);
+        at_rest = !at_rest && !more && !set.iter().any(|poll| poll.ready);
         while sys::next_signal(signals.as_fd()).is_some() {}
         // The launcher notices the caller's end, too, but not while it is stopped.
-        if set[2].ready || (set[1].ready && !handle_message(socket.as_fd(), job, further)) {
+        if set[2].ready || (set[1].ready && !untold && !handle_message(socket.as_fd(), job, further)) {
             // The caller or the launcher is gone: the sandbox ends with it.
             let _ = sys::kill(job.program, libc::SIGKILL);
             return Ok(i32::from(crate::exit::FAILED));
@@ -112,6 +130,15 @@ fn handle_message(socket: BorrowedFd<'_>, job: &mut Job, further: &mut Further<'
 }
 
 impl Job {
+    /// Tells the launcher of the program's state: whether all is told.
+    fn tell(&mut self, socket: BorrowedFd<'_>) -> bool {
+        let told = self.state.is_none_or(|state| sys::send_now(socket, &state.encode()) != Err(Errno(libc::EAGAIN)));
+        if told {
+            self.state = None;
+        }
+        told
+    }
+
     /// Sends a signal to the program's process group.
     fn signal(&self, signal: i32) {
         let sent = match self.group {
@@ -149,69 +176,76 @@ impl Job {
     }
 }
 
-/// The end of the program.
-struct Ended {
-    /// The exit status for PID 1.
-    status: i32,
-    /// Processes are left, with which PID 1 goes on.
-    left: bool,
+/// What reaping has come to.
+enum Reaped {
+    /// The program has ended.
+    Ended {
+        /// The exit status for PID 1.
+        status: i32,
+        /// Processes are left, with which PID 1 goes on.
+        left: bool,
+    },
+    /// There may be more changes.
+    More,
+    /// There are no more for now.
+    All,
 }
 
-/// Reaps children and reports state changes of the program to the launcher, the last of which is its end.
+/// Reaps children, and reports the end of the program to the launcher. Of its stops and continuations the last one is to be told.
 fn reap_children(
     prepared: &Prepared,
     socket: BorrowedFd<'_>,
-    program: i32,
+    job: &mut Job,
     hints: &Watch<'_>,
     further: &mut Further<'_>,
-) -> Result<Option<Ended>, Failure> {
-    loop {
+) -> Result<Reaped, Failure> {
+    for _ in 0..CHANGES {
         let (pid, waited) = match sys::wait_any() {
             Ok(Some(change)) => change,
-            Ok(None) => return Ok(None),
+            Ok(None) => return Ok(Reaped::All),
             Err(errno) => return Err(errno).at(Place::Setup, Call::Wait),
         };
-        if pid != program {
-            further.changed(pid, waited, socket);
+        if pid != job.program {
+            further.changed(pid, waited);
             continue;
         }
         let (message, status) = match waited {
-            Waited::Exited(status) => (Message::Exited(status), Some(status)),
-            Waited::Signaled(signal) => (Message::Signaled(signal), Some(128 + signal)),
-            Waited::Stopped(signal) => (Message::Stopped(signal), None),
-            Waited::Continued => (Message::Continued, None),
+            Waited::Exited(status) => (Message::Exited(status), status),
+            Waited::Signaled(signal) => (Message::Signaled(signal), 128 + signal),
+            Waited::Stopped(signal) => {
+                job.state = Some(Message::Stopped(signal));
+                continue;
+            }
+            Waited::Continued => {
+                job.state = Some(Message::Continued);
+                continue;
+            }
         };
-        let left = status.is_some() && prepared.process.keeps_background && others_run();
+        let left = prepared.process.keeps_background && others_run();
         if left {
             // Before the launcher learns of it, and ends.
             sys::set_parent_death_signal(0).at(Place::Setup, Call::Prctl)?;
             sys::send(socket, &Message::Left.encode(), None).at(Place::Setup, Call::Send)?;
         }
-        if status.is_some_and(|status| status != 0)
+        if status != 0
             && let full @ 1.. = full(&prepared.process.looked_at)
         {
             sys::send(socket, &Message::Full(full).encode(), None).at(Place::Setup, Call::Send)?;
         }
-        if let Some(status) = status
-            && let seen @ 1.. = hints.seen(status != 0)
-        {
+        if let seen @ 1.. = hints.seen(status != 0) {
             sys::send(socket, &Message::Hints(seen).encode(), None).at(Place::Setup, Call::Send)?;
         }
-        if status.is_some()
-            && let changed @ 1.. = changes::count(prepared)
-        {
+        if let changed @ 1.. = changes::count(prepared) {
             sys::send(socket, &Message::Changed(changed).encode(), None).at(Place::Setup, Call::Send)?;
         }
-        let covers = status.iter().flat_map(|_| &prepared.process.covers);
-        for (index, _) in covers.filter(|(_, path)| sys::is_mount(path) == Ok(false)) {
+        for (index, _) in prepared.process.covers.iter().filter(|(_, path)| sys::is_mount(path) == Ok(false)) {
             sys::send(socket, &Message::Uncovered(*index).encode(), None).at(Place::Setup, Call::Send)?;
         }
         sys::send(socket, &message.encode(), None).at(Place::Setup, Call::Send)?;
-        if let Some(status) = status {
-            sys::phase("the program");
-            return Ok(Some(Ended { status, left }));
-        }
+        sys::phase("the program");
+        return Ok(Reaped::Ended { status, left });
     }
+    Ok(Reaped::More)
 }
 
 /// Which of these directories lie in a tmpfs that is full: bit N stands for the one with index N.

@@ -9,13 +9,31 @@ use crate::launch::outcome::Outcome;
 use crate::launch::uppers::Uppers;
 use crate::launch::{terminal, wording};
 use crate::state::Answer;
-use crate::sys::{self, Waited};
-use std::os::fd::AsFd;
+use crate::sys::{self, Poll, Waited};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
+/// How many messages are read in one turn.
+const MESSAGES: u32 = 64;
+
 impl Supervisor<'_> {
-    /// A message has come, or the first process has closed its socket.
-    pub(super) fn on_message(&mut self, status: &mut dyn Events) -> Result<()> {
+    /// Messages have come, or the first process has closed its socket.
+    pub(super) fn on_messages(&mut self, status: &mut dyn Events) -> Result<()> {
+        self.on_message(status)?;
+        // Where the program's output is read, each turn may take long, and the program can have as many messages sent as it likes.
+        let mut left = MESSAGES;
+        while !self.outputs.is_empty() && self.state == State::Started && left > 0 {
+            let mut set = [Poll::read(self.sandbox.socket.as_raw_fd())];
+            if sys::poll(&mut set, Some(0)).is_err() || !set[0].ready {
+                break;
+            }
+            self.on_message(status)?;
+            left -= 1;
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, status: &mut dyn Events) -> Result<()> {
         let Received { message, fd, text, .. } = match receive(self.sandbox.socket.as_fd()) {
             Ok(Received { end: true, .. }) | Err(_) => return self.on_last_message(status),
             Ok(received) => received,

@@ -243,7 +243,7 @@ impl<'p> Supervisor<'p> {
         sources.add(Poll::read(self.sandbox.caller.as_ref().map_or(-1, AsRawFd::as_raw_fd)), Self::on_caller_exit);
         match self.state {
             State::Alone => sources.add(Poll::read(self.sandbox.first.fd()), Self::on_end),
-            _ => sources.add(Poll::read(self.sandbox.socket.as_raw_fd()), Self::on_message),
+            _ => sources.add(Poll::read(self.sandbox.socket.as_raw_fd()), Self::on_messages),
         }
         sources.add(Poll::read(self.sandbox.signals.fd()), Self::on_signals);
         sources.add(Poll::read(self.rules.as_ref().map_or(-1, PacketRules::fd)), Self::on_addresses);
