@@ -169,7 +169,8 @@ pub(super) fn each(
 const AT_ONCE: usize = 32;
 
 pub(super) fn stop_main(args: &args::Stop) -> Result<u8> {
-    let (entries, status) = chosen(&store::store()?, &args.names, args.all, &args.filter, args.ignore)?;
+    let names = args.latest.or(&args.names)?;
+    let (entries, status) = chosen(&store::store()?, &names, args.all, &args.filter, args.ignore)?;
     // At once: a program may take its time, and a shutdown does not wait for many of them one after the other.
     let mut ended = Vec::new();
     for some in entries.chunks(AT_ONCE) {
@@ -184,8 +185,9 @@ pub(super) fn stop_main(args: &args::Stop) -> Result<u8> {
 }
 
 pub(super) fn kill_main(args: &args::Kill) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let signal = store::signal(&args.signal)?;
-    let (entries, status) = chosen(&store::store()?, &args.names, args.all, &[], false)?;
+    let (entries, status) = chosen(&store::store()?, &names, args.all, &[], false)?;
     each(&entries, status, |entry| match send(entry, signal, signal == libc::SIGKILL)? {
         Sent::Yes => {
             happened::tell(entry, &Happened::Kill(signal));
@@ -226,10 +228,11 @@ fn wait_for(entry: &Entry, exit: Option<&OwnedFd>, conditions: &[String]) -> Res
 const NO_STATUS: &str = "-1\n";
 
 pub(super) fn wait_main(args: &args::Wait) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let (store, mut status) = (store::store()?, 0);
     // Opened before any of them is waited for: one that ends meanwhile may be removed.
     let mut opened = Vec::new();
-    for name in &args.names {
+    for name in &names {
         match store.find(name) {
             Ok(entry) => opened.push(Some((entry.exit(), entry))),
             Err(_) if args.ignore => opened.push(None),

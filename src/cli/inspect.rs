@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) fn main(args: &args::Inspect) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let store = store::store()?;
     let template = args.format.as_deref().filter(|format| *format != "json").map(Template::read).transpose()?;
-    let (entries, status) = store::named(&store, &args.names, false, exit::FAILED);
+    let (entries, status) = store::named(&store, &names, false, exit::FAILED);
     let all: Vec<_> = entries.iter().map(|(_, entry)| inspected(entry)).collect();
     match template {
         Some(template) => {

@@ -14,9 +14,10 @@ use std::time::Duration;
 const AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) fn main(args: &args::Logs) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let store = store::store()?;
     let mut all = Vec::new();
-    for name in &args.names {
+    for name in &names {
         let entry = store.find(name)?;
         if let Some(why) = without(&entry) {
             return Err(Error::new(format!("{} has no log: {why}", entry.called())));

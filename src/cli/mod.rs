@@ -125,7 +125,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         return start(run, &args);
     }
     let words = args.clone();
-    let args = match latest::put_before(args) {
+    let args = match words::with_latest(args) {
         Ok(args) => args,
         Err(error) => return complain(&error),
     };
@@ -142,11 +142,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
             };
         }
     };
-    let mut verb = cli.verb;
-    if let Err(error) = latest::put(&mut verb) {
-        return complain(&error);
-    }
-    let result = match verb {
+    let result = match cli.verb {
         Verb::Run(run) => return start(run, &words),
         Verb::Create(run) => starting::create(&with_words(run, &words)),
         Verb::Start(verb) => starting::start(&verb),

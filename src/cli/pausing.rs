@@ -11,7 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSED: &str = "can be paused";
 
 pub(super) fn pause(args: &args::Pause) -> Result<u8> {
-    let (mut entries, status) = ending::chosen(&store::store()?, &args.names, args.all, &args.filter, false)?;
+    let names = args.latest.or(&args.names)?;
+    let (mut entries, status) = ending::chosen(&store::store()?, &names, args.all, &args.filter, false)?;
     if args.all || !args.filter.is_empty() {
         entries.retain(|(_, entry)| entry.status().word() == "running");
     }
@@ -19,7 +20,8 @@ pub(super) fn pause(args: &args::Pause) -> Result<u8> {
 }
 
 pub(super) fn unpause(args: &args::Pause) -> Result<u8> {
-    let (mut entries, status) = ending::chosen(&store::store()?, &args.names, args.all, &args.filter, false)?;
+    let names = args.latest.or(&args.names)?;
+    let (mut entries, status) = ending::chosen(&store::store()?, &names, args.all, &args.filter, false)?;
     if args.all || !args.filter.is_empty() {
         entries.retain(|(_, entry)| entry.status().word() == "paused");
     }

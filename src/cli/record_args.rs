@@ -1,5 +1,6 @@
 //! The command line of the verbs for sandboxes that have a record, and the flags of `run` that give one.
 
+use super::latest::{Latest, in_place_of};
 use super::limit_args::Limits;
 use clap::{Args, Subcommand, ValueHint};
 use std::ffi::OsString;
@@ -82,13 +83,13 @@ pub struct Ps {
 
 /// `sbx inspect`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names"])))]
 pub struct Inspect {
     /// Names or ids
     #[arg(required_unless_present = "latest", value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Print by a template, such as '{{.State.Pid}}'
     #[arg(short, long, value_name = "TEMPLATE", value_hint = ValueHint::Other)]
     pub format: Option<String>,
@@ -96,13 +97,13 @@ pub struct Inspect {
 
 /// `sbx start`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all", "filter"])))]
 pub struct Start {
     /// Names or ids
     #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Start all that do not run
     #[arg(long, conflicts_with_all = ["names", "attach", "interactive"])]
     pub all: bool,
@@ -133,9 +134,8 @@ pub struct Front {
 /// `sbx attach`
 #[derive(Args, Debug)]
 pub struct Attach {
-    /// The one that was made last, in place of a name
-    #[arg(short, long)]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Pass no standard input on
     #[arg(long)]
     pub no_stdin: bool,
@@ -147,13 +147,13 @@ pub struct Attach {
 
 /// `sbx restart`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all", "running", "filter"])))]
 pub struct Restart {
     /// Names or ids
     #[arg(required_unless_present_any = ["latest", "all", "running", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all", "running", "filter"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// All, those that do not run, too
     #[arg(short, long, conflicts_with_all = ["names", "running"])]
     pub all: bool,
@@ -171,9 +171,8 @@ pub struct Restart {
 /// `sbx exec`
 #[derive(Args, Debug)]
 pub struct Exec {
-    /// The one that was made last, in place of a name
-    #[arg(short, long)]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Pass standard input on
     #[arg(short, long)]
     pub interactive: bool,
@@ -207,13 +206,13 @@ pub struct Exec {
 
 /// `sbx stop`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all", "filter"])))]
 pub struct Stop {
     /// Names or ids
     #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)
     #[arg(short, long, value_name = "SECONDS")]
     pub time: Option<u64>,
@@ -233,13 +232,13 @@ pub struct Stop {
 
 /// `sbx kill`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all"])))]
 pub struct Kill {
     /// Names or ids
     #[arg(required_unless_present_any = ["latest", "all"], value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Signal to send, by name or number
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL", allow_hyphen_values = true, value_hint = ValueHint::Other)]
     pub signal: String,
@@ -250,13 +249,13 @@ pub struct Kill {
 
 /// `sbx wait`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names"])))]
 pub struct Wait {
     /// Names or ids
     #[arg(required_unless_present = "latest", value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Print -1 for names that there is no sandbox of
     #[arg(long)]
     pub ignore: bool,
@@ -267,13 +266,13 @@ pub struct Wait {
 
 /// `sbx rm`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all", "filter"])))]
 pub struct Rm {
     /// Names or ids
     #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// End those that run first; ignore names that there is no sandbox of
     #[arg(short, long)]
     pub force: bool,
@@ -296,13 +295,13 @@ pub struct Rm {
 
 /// `sbx logs`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names"])))]
 pub struct Logs {
     /// Names or ids; of several, each line begins with an id
     #[arg(required_unless_present = "latest", value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Go on with what the program writes, until it has ended
     #[arg(short, long)]
     pub follow: bool,
@@ -386,13 +385,13 @@ pub struct Systemd {
 
 /// `sbx pause` and `sbx unpause`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all", "filter"])))]
 pub struct Pause {
     /// Names or ids
     #[arg(required_unless_present_any = ["latest", "all", "filter"], value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all", "filter"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// All of them
     #[arg(short, long)]
     pub all: bool,
@@ -404,9 +403,8 @@ pub struct Pause {
 /// `sbx top`
 #[derive(Args, Debug)]
 pub struct Top {
-    /// The one that was made last, in place of a name
-    #[arg(short, long)]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -420,9 +418,8 @@ pub struct Top {
 /// `sbx port`
 #[derive(Args, Debug)]
 pub struct Port {
-    /// The one that was made last, in place of a name
-    #[arg(short, long)]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Print the ports of all that run
     #[arg(short, long, conflicts_with = "name")]
     pub all: bool,
@@ -439,13 +436,13 @@ pub struct Port {
 
 /// `sbx stats`
 #[derive(Args, Debug)]
+#[command(mut_args(in_place_of(["names", "all"])))]
 pub struct Stats {
     /// Names or ids (default: all that run)
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// The one that was made last, in place of a name
-    #[arg(short, long, conflicts_with_all = ["names", "all"])]
-    pub latest: bool,
+    #[command(flatten)]
+    pub latest: Latest,
     /// Print those that do not run, too
     #[arg(short, long)]
     pub all: bool,

@@ -28,13 +28,14 @@ pub(super) fn one(store: &Store, entry: &Entry, force: bool, time: Option<u64>) 
 }
 
 pub(super) fn main(args: &args::Rm) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let store = store::store()?;
     let filters = listed::filters(&args.filter)?;
     let (entries, mut status) = if args.all || !filters.is_empty() {
         let all = store.all()?.into_iter().filter(|entry| listed::matches(&filters, entry, &entry.status()));
         (all.map(|entry| (entry.id.to_string(), entry)).collect(), 0)
     } else {
-        store::named(&store, &args.names, args.ignore || args.force, MISSING)
+        store::named(&store, &names, args.ignore || args.force, MISSING)
     };
     for (name, entry) in entries {
         match one(&store, &entry, args.force, args.time) {

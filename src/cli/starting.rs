@@ -37,9 +37,10 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
 }
 
 pub(super) fn start(args: &args::Start) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let store = store::store()?;
     if args.attach || args.interactive {
-        let [name] = args.names.as_slice() else {
+        let [name] = names.as_slice() else {
             return Err(Error::new("only one sandbox can be started with --attach or --interactive")
                 .hint("leave the flag out, and use `sbx attach` or `sbx logs -f`"));
         };
@@ -54,7 +55,7 @@ pub(super) fn start(args: &args::Start) -> Result<u8> {
         });
         (entries.map(|entry| (entry.id.to_string(), entry)).collect(), 0)
     } else {
-        store::named(&store, &args.names, false, exit::FAILED)
+        store::named(&store, &names, false, exit::FAILED)
     };
     for (name, entry) in entries {
         match one(&store, &entry, None) {
@@ -67,16 +68,17 @@ pub(super) fn start(args: &args::Start) -> Result<u8> {
 }
 
 pub(super) fn restart(args: &args::Restart) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let store = store::store()?;
     let filters = listed::filters(&args.filter)?;
-    let (entries, mut status) = if args.names.is_empty() {
+    let (entries, mut status) = if names.is_empty() {
         let entries = store.all()?.into_iter().filter(|entry| {
             let status = entry.status();
             (!args.running || status.is_running() || entry.is_kept()) && listed::matches(&filters, entry, &status)
         });
         (entries.map(|entry| (entry.id.to_string(), entry)).collect(), 0)
     } else {
-        store::named(&store, &args.names, false, exit::FAILED)
+        store::named(&store, &names, false, exit::FAILED)
     };
     for (name, entry) in entries {
         let stopped =

@@ -25,9 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type Before = BTreeMap<String, (u64, Instant)>;
 
 pub(super) fn main(args: &args::Stats) -> Result<u8> {
+    let names = args.latest.or(&args.names)?;
     let store = store::store()?;
-    let (named, status) = store::named(&store, &args.names, false, exit::FAILED);
-    if named.is_empty() && !args.names.is_empty() {
+    let (named, status) = store::named(&store, &names, false, exit::FAILED);
+    if named.is_empty() && !names.is_empty() {
         return Ok(status);
     }
     let format = args.format.as_deref().filter(|format| *format != "json");
