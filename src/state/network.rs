@@ -36,6 +36,9 @@ const LONGEST: usize = 4096;
 /// The longest name: it is a part of names in the domain name system.
 const LONGEST_NAME: usize = 63;
 
+/// How long the end of a process is waited for that is about to end.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// How many connections wait until the process that holds a network takes them.
 const WAITING: i32 = 128;
 
@@ -267,9 +270,7 @@ impl Networks {
     ///
     /// It cannot be removed.
     pub fn remove(&self, busy: Busy) -> Result<()> {
-        self.forget(&busy.network.name)?;
-        busy.tidy();
-        Ok(())
+        self.forget(&busy.network.name)
     }
 
     /// Removes the definition of a network, whether it can be read or not.
@@ -312,15 +313,22 @@ impl Networks {
         }
     }
 
-    /// The same without waiting; none if somebody works on it, or nothing of it is there.
-    pub fn lock_now(&self, network: &Network) -> Option<Busy> {
+    /// Removes what is left of a network whose process has ended, or is about to: that is waited for, but not for long. Nobody else is waited for:
+    /// whoever works on the network now leaves nothing of it either.
+    pub fn tidy(&self, network: &Network) {
         let path = self.runtime(network);
-        let runtime = open(&self.places.runtime, false).ok()??;
-        let above = below(&runtime, NETWORKS, &self.places.runtime.join(NETWORKS), false).ok()??;
-        let dir = below(&above, &network.id, &path, false).ok()??;
-        sys::try_lock(dir.as_fd()).ok()?;
-        let same = sys::stat_below(above.as_fd(), &c(&network.id)) == sys::stat(dir.as_fd());
-        same.then(|| Busy { dir, above, network: network.clone(), path })
+        let opened = || {
+            let runtime = open(&self.places.runtime, false).ok()??;
+            let above = below(&runtime, NETWORKS, &self.places.runtime.join(NETWORKS), false).ok()??;
+            Some((below(&above, &network.id, &path, false).ok()??, above))
+        };
+        let Some((dir, above)) = opened() else { return };
+        // First of all: who has the lock on the directory by then gives it back later than that, and sees it, too.
+        let _ = held::is_free(dir.as_fd(), Some(MOMENT));
+        let locked = sys::try_lock(dir.as_fd()).is_ok();
+        if locked && sys::stat_below(above.as_fd(), &c(&network.id)) == sys::stat(dir.as_fd()) {
+            drop(Busy { dir, above, network: network.clone(), path });
+        }
     }
 
     /// A connection to the process that holds a network; none if no sandbox is in it.
@@ -428,8 +436,15 @@ impl Busy {
         made().map_err(|errno| full("make", &self.path, errno))
     }
 
+    /// Waits until a process has ended that was to hold the network, but not for long, and gives the lock back.
+    pub fn await_end(self) {
+        let _ = held::is_free(self.dir.as_fd(), Some(MOMENT));
+    }
+}
+
+impl Drop for Busy {
     /// Removes what is left of a network that nobody holds.
-    pub fn tidy(self) {
+    fn drop(&mut self) {
         if self.is_held() != Ok(false) {
             return;
         }
@@ -453,5 +468,38 @@ mod tests {
         for name in ["", "A", "host", "none", "a/b", "..", "a b", "\x1b[2J", &long] {
             assert!(check_network_name(name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn who_gives_a_lock_back_leaves_nothing_of_a_network_that_nobody_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let [state, runtime] = ["state", "run"].map(|name| dir.path().join(name));
+        let networks = Networks::new(Places { state, runtime });
+        let network = Network::imagined("one", "10.89.0.0/24".parse().unwrap(), false);
+        let is_there = || networks.runtime(&network).exists();
+        drop(networks.lock(&network).unwrap());
+        assert!(!is_there());
+
+        let busy = networks.lock(&network).unwrap();
+        let seat = busy.seat().unwrap();
+        drop(busy);
+        assert!(is_there(), "somebody holds it");
+        // Somebody works on it when its process has ended: that one removes what is left.
+        let busy = networks.lock(&network).unwrap();
+        drop(seat);
+        networks.tidy(&network);
+        assert!(is_there(), "somebody works on it");
+        // A process that another test has forked meanwhile may have the locks open, too.
+        assert!(sys::soon(|| busy.is_held() == Ok(false)));
+        drop(busy);
+        assert!(!is_there());
+
+        let seat = networks.lock(&network).unwrap().seat().unwrap();
+        assert!(is_there());
+        drop(seat);
+        assert!(sys::soon(|| {
+            networks.tidy(&network);
+            !is_there()
+        }));
     }
 }

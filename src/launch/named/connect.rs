@@ -6,7 +6,8 @@
 //! either network have opened sockets there for it: see `Links`.
 
 use super::holder::{BRIDGE, MTU};
-use super::{Membership, ended, seat};
+use super::tie::Tie;
+use super::{Membership, seat};
 use crate::error::{Error, Result};
 use crate::netfilter::Connected;
 use crate::plan::{NamedNetworkPlan, RulePlan, unmade};
@@ -14,7 +15,7 @@ use crate::proxy::network::message::Request;
 use crate::state::{Network, Networks};
 use crate::sys::{self, Errno, Links};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 /// A place in a network.
 pub struct Place {
@@ -68,17 +69,11 @@ pub(in crate::launch) struct Joins {
 
 /// A network that the sandbox is connected to.
 pub(in crate::launch) struct Connection {
-    /// The network.
-    pub network: Network,
     /// The interface's name.
     pub interface: String,
     /// What its rules are made of.
     pub packets: Connected,
-    networks: Networks,
-    /// The connection to the process that holds the network; none once that has ended.
-    connection: Option<OwnedFd>,
-    /// The network has ended before the sandbox was disconnected.
-    lost: bool,
+    tie: Tie,
 }
 
 impl Connection {
@@ -93,8 +88,13 @@ impl Connection {
         let launcher = serde_json::to_vec(&Request::Launcher(sys::pid())).unwrap_or_default();
         let _ = sys::send_now(connection.as_fd(), &launcher);
         let packets = rules.connected(network.subnet, address, index);
-        let networks = membership.networks.clone();
-        Ok(Connection { network, interface, packets, networks, connection: Some(connection), lost: false })
+        let tie = Tie::new(membership.tie.networks.clone(), network, connection);
+        Ok(Connection { interface, packets, tie })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.tie.network
     }
 
     /// Has packets pass by the interface: the rules on them are made.
@@ -102,7 +102,7 @@ impl Connection {
         let (inside, _) = &membership.inside;
         let Connected { interface, address, subnet, .. } = &self.packets;
         let up = inside.add_address(*interface, *address, subnet.prefix()).and_then(|()| inside.set_up(*interface));
-        up.map_err(|errno| unjoined(&self.network.name, errno))
+        up.map_err(|errno| unjoined(&self.tie.network.name, errno))
     }
 
     /// Removes the interface, if it is still there.
@@ -112,27 +112,12 @@ impl Connection {
 
     /// The connection to the process that holds the network; negative once that has ended.
     pub fn fd(&self) -> RawFd {
-        self.connection.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.tie.fd()
     }
 
     /// How the network has ended; none if it has not.
     pub fn ended(&mut self) -> Option<String> {
-        let how = ended(self.connection.as_ref()?.as_fd())?;
-        self.connection = None;
-        self.lost = true;
-        Some(how)
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.connection = None;
-        // A process that was killed has left its socket and its lock. Whoever works on the network finds them, too.
-        if self.lost
-            && let Some(busy) = self.networks.lock_now(&self.network)
-        {
-            busy.tidy();
-        }
+        self.tie.ended()
     }
 }
 

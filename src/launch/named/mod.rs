@@ -5,6 +5,7 @@
 //! mod     joins, and gives the place up
 //! holder  starts the process that holds the network
 //! attach  makes the sandbox's network namespace, and attaches it
+//! tie     knows when the network ends, and has nothing left of it
 //! v6      what IPv6 may do in these networks
 //! connect takes a place for a sandbox that runs in another network, and attaches it
 //! ```
@@ -14,6 +15,7 @@ mod connect;
 mod holder;
 #[cfg(test)]
 mod tests;
+mod tie;
 mod v6;
 
 pub(super) use connect::{Connection, Joins};
@@ -23,12 +25,13 @@ use super::process::FirstProcess;
 use super::wording;
 use crate::error::{Error, Result};
 use crate::plan::{NamedNetworkPlan, Plan, unmade};
-use crate::proxy::network::message::{self, Answer, LONGEST, Next, Request};
+use crate::proxy::network::message::{self, Answer, Next, Request};
 use crate::spec::OwnAddresses;
-use crate::state::{Busy, Network, Networks};
+use crate::state::{Busy, Networks};
 use crate::sys::{self, Errno, Links};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
+use tie::Tie;
 
 /// How long the process that holds a network may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -46,10 +49,7 @@ struct Seat {
 
 /// A sandbox's place in a network. Given up when it is dropped.
 pub(super) struct Membership {
-    networks: Networks,
-    network: Network,
-    /// The connection to the process that holds the network; none once that has ended.
-    connection: Option<OwnedFd>,
+    tie: Tie,
     /// The user namespace that owns the network, and the sandbox's network namespace; none once the sandbox's processes are in them.
     namespaces: Option<(OwnedFd, OwnedFd)>,
     /// What further interfaces of the sandbox's network are made by: a socket there, and the network namespace, which a socket keeps anyway.
@@ -60,8 +60,6 @@ pub(super) struct Membership {
     pub peers: Option<OwnedFd>,
     /// The sandbox's addresses.
     pub own: OwnAddresses,
-    /// The network has ended before the sandbox.
-    lost: bool,
 }
 
 impl Membership {
@@ -74,15 +72,12 @@ impl Membership {
         let attach::Attached { network, filter, links } = made.map_err(failed)?;
         let again = sys::dup_above(network.as_fd(), 10).map_err(|errno| unmade(&named.name, "joined", errno))?;
         Ok(Membership {
-            networks,
-            network: named.network.clone(),
-            connection: Some(seat.connection),
+            tie: Tie::new(networks, named.network.clone(), seat.connection),
             namespaces: Some((seat.user, network)),
             inside: (links, again),
             filter: Some(filter),
             peers: Some(seat.names),
             own: seat.own,
-            lost: false,
         })
     }
 
@@ -98,21 +93,22 @@ impl Membership {
         let cloned = sys::clone3_joined(flags, user.as_fd(), &[(network.as_fd(), libc::CLONE_NEWNET)], cgroup, run);
         cloned.map(FirstProcess::numbered_by).map_err(|errno| match errno.0 {
             libc::EPERM => {
-                unmade(&self.network.name, "joined", errno).hint("sbx must not be in a sandbox or a chroot itself")
+                unmade(&self.tie.network.name, "joined", errno).hint("sbx must not be in a sandbox or a chroot itself")
             }
             _ => wording::clone(plan, "clone3", errno),
         })
     }
 
     fn open(&self) -> Result<&(OwnedFd, OwnedFd)> {
-        self.namespaces.as_ref().ok_or_else(|| unmade(&self.network.name, "joined", Errno(libc::EBADF)))
+        self.namespaces.as_ref().ok_or_else(|| unmade(&self.tie.network.name, "joined", Errno(libc::EBADF)))
     }
 
     /// The user namespace that owns the network, and the sandbox's network namespace, for helpers.
     pub(super) fn namespaces(&self) -> Result<(OwnedFd, OwnedFd)> {
         let (user, network) = self.open()?;
-        let again =
-            |fd: &OwnedFd| sys::dup_above(fd.as_fd(), 10).map_err(|errno| unmade(&self.network.name, "joined", errno));
+        let again = |fd: &OwnedFd| {
+            sys::dup_above(fd.as_fd(), 10).map_err(|errno| unmade(&self.tie.network.name, "joined", errno))
+        };
         Ok((again(user)?, again(network)?))
     }
 
@@ -124,7 +120,7 @@ impl Membership {
 
     /// The connection to the process that holds the network; negative once that has ended.
     pub(super) fn fd(&self) -> RawFd {
-        self.connection.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.tie.fd()
     }
 
     /// Descriptors that must stay open.
@@ -135,35 +131,7 @@ impl Membership {
 
     /// How the network has ended; none if it has not.
     pub(super) fn ended(&mut self) -> Option<String> {
-        let how = ended(self.connection.as_ref()?.as_fd())?;
-        self.connection = None;
-        self.lost = true;
-        Some(how)
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.connection = None;
-        // A process that was killed has left its socket and its lock.
-        if self.lost
-            && let Ok(busy) = self.networks.lock(&self.network)
-        {
-            busy.tidy();
-        }
-    }
-}
-
-/// How the network has ended that a connection leads to; none if it has not.
-fn ended(connection: BorrowedFd<'_>) -> Option<String> {
-    let mut buffer = vec![0; LONGEST];
-    match sys::receive(connection, &mut buffer) {
-        Err(Errno(libc::EAGAIN)) => None,
-        Ok((length @ 1.., _)) => match serde_json::from_slice(buffer.get(..length).unwrap_or_default()) {
-            Ok(Answer::Ended(how)) => Some(format!("what carries its packets to the outside has ended: {how}")),
-            _ => None,
-        },
-        _ => Some("the process that holds it was killed".to_owned()),
+        self.tie.ended()
     }
 }
 
@@ -194,7 +162,7 @@ fn seat(networks: &Networks, named: &NamedNetworkPlan, by_any: bool) -> Result<S
         )));
     }
     if let Err(error) = holder::start(&busy, named) {
-        busy.tidy();
+        busy.await_end();
         return Err(error);
     }
     ask(&busy, named)?

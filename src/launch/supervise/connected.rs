@@ -68,7 +68,7 @@ impl Supervisor<'_> {
             ))
             .hint("end it, and run it with --network and the name of another one"));
         }
-        let Some(connection) = self.connections.iter().find(|connection| connection.network.name == name) else {
+        let Some(connection) = self.connections.iter().find(|connection| connection.network().name == name) else {
             return Err(Error::new(format!("it is not in the network `{name}`"))
                 .hint("`sbx inspect` lists the networks that a sandbox is in, at NetworkSettings.Networks"));
         };
@@ -91,7 +91,7 @@ impl Supervisor<'_> {
         if !self.started() {
             return Err(Error::new("its program is not started yet"));
         }
-        if first.name == name || self.connections.iter().any(|connection| connection.network.name == name) {
+        if first.name == name || self.connections.iter().any(|connection| connection.network().name == name) {
             return Err(Error::new(format!("it is in the network `{name}` already")));
         }
         if self.connections.len() >= MOST {
@@ -133,7 +133,7 @@ impl Supervisor<'_> {
         let first = first.map(|(network, membership)| of(network, membership.own.v4, "eth0", true));
         let connected = self.connections.iter();
         let connected =
-            connected.map(|connected| of(&connected.network, connected.packets.address, &connected.interface, false));
+            connected.map(|connected| of(connected.network(), connected.packets.address, &connected.interface, false));
         first.into_iter().chain(connected).collect()
     }
 
@@ -143,7 +143,7 @@ impl Supervisor<'_> {
             .connections
             .iter_mut()
             .filter_map(|connection| {
-                Some((connection.network.name.clone(), connection.packets.clone(), connection.ended()?))
+                Some((connection.network().name.clone(), connection.packets.clone(), connection.ended()?))
             })
             .collect();
         for (name, packets, how) in ended {
@@ -159,7 +159,7 @@ impl Supervisor<'_> {
 
     /// Removes what attaches the sandbox to a network, and the rules for it.
     fn forget(&mut self, name: &str) {
-        let Some(at) = self.connections.iter().position(|connection| connection.network.name == name) else { return };
+        let Some(at) = self.connections.iter().position(|connection| connection.network().name == name) else { return };
         let connection = self.connections.remove(at);
         if let Some(membership) = &self.sandbox.membership {
             connection.detach(membership);
@@ -192,7 +192,7 @@ impl Supervisor<'_> {
 
     /// The network that has addresses of this one, too, of those that the sandbox is in.
     fn shares_addresses(&self, network: &Network) -> Option<String> {
-        let connected = self.connections.iter().map(|connection| &connection.network);
+        let connected = self.connections.iter().map(Connection::network);
         let mut all = self.first_network().into_iter().chain(connected);
         all.find(|other| other.subnet.meets(network.subnet)).map(|other| other.name.clone())
     }
