@@ -5,7 +5,7 @@
 mod common;
 
 use common::network::{HELPERS, programs};
-use common::shared::{run, run_with};
+use common::shared::{ATTEMPTS, run, run_with};
 use common::{Place, Ran, tun, userns};
 
 /// What these tests take besides user namespaces.
@@ -138,12 +138,6 @@ fn a_host_without_a_network_or_without_ipv6_has_such_networks_too() {
 fn nobody_takes_the_address_of_another_sandbox_or_says_that_it_is_a_router() {
     needs!();
     let program = r#"
-import errno, socket, struct, subprocess
-def tries(what, f):
-    try:
-        f(); print(what, "done")
-    except OSError as error:
-        print(what, errno.errorcode[error.errno])
 def sends(option, own="fd12::2", to="fd12::3"):
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     sock.setsockopt(socket.IPPROTO_IPV6, option, 1)
@@ -169,9 +163,8 @@ tries("header", lambda: socket.socket(socket.AF_INET6, socket.SOCK_RAW, 255))
 tries("packet", lambda: socket.socket(17, socket.SOCK_RAW, 0))
 tries("router", lambda: advertises(134))
 tries("neighbour", lambda: advertises(136))
-for command in ("ip -6 addr add fd12::2/64 dev eth0", "ip -6 route del default", "ip -6 neigh add fd12::2 lladdr 02:00:0a:59:00:09 dev eth0",
-        "ip -6 route add fd12::2/128 via fd12::1"):
-    print(command, "refused" if subprocess.run(command.split(), capture_output=True).returncode else "done")
+refused("ip -6 addr add fd12::2/64 dev eth0", "ip -6 route del default", "ip -6 neigh add fd12::2 lladdr 02:00:0a:59:00:09 dev eth0",
+        "ip -6 route add fd12::2/128 via fd12::1")
 for name in "accept_ra", "autoconf", "accept_redirects", "proxy_ndp", "use_tempaddr", "accept_source_route":
     print(name, open("/proc/sys/net/ipv6/conf/eth0/" + name).read().strip())
 try:
@@ -181,7 +174,7 @@ except OSError:
 print("own", *sorted(line.split()[0] for line in open("/proc/net/if_inet6") if "eth0" in line))
 "#;
     let text = format!(
-        "cat >program <<'E'\n{program}\nE\n{CREATE}serves web --network one; serves watch --network one; \
+        "cat >program <<'E'\n{ATTEMPTS}{program}\nE\n{CREATE}serves web --network one; serves watch --network one; \
          for user in self root; do \"$SBX\" -q --network one --ro program --user $user \
              --set 'security.capabilities=[\"CAP_NET_ADMIN\",\"CAP_NET_RAW\"]' --set security.seccomp=off -- python3 program; done; \
          kill $sbx_web $sbx_watch; wait"
