@@ -1,5 +1,6 @@
 //! Programs of the host that sbx starts: helpers that run beside a sandbox, and programs that run to their end.
 
+mod arguments;
 mod command;
 mod confined;
 mod helper;
