@@ -1,6 +1,6 @@
 //! Profiles: text → settings with their source positions → `Sandbox`. Only reads profile files, and changes nothing.
 //!
-//! `schema` defines the keys, `document` reads one file, `load` finds files and follows `extends`, `merge` joins the
+//! `key` says what a key is, `schema` defines all of them, `document` reads one file, `load` finds files and follows `extends`, `merge` joins the
 //! layers, `project` refuses what a project's file may not set, and `resolve` makes a `Sandbox` of the result. `Vars`
 //! is the only other input.
 
@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod expand;
 mod json_schema;
+mod key;
 pub mod literal;
 pub mod load;
 pub mod merge;
