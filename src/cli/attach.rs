@@ -10,7 +10,7 @@ use crate::sys::{self, Poll};
 use std::os::fd::{AsFd, OwnedFd};
 
 pub(super) fn main(args: &args::Attach) -> Result<u8> {
-    let entry = store::store()?.find(&args.name)?;
+    let entry = store::find(&args.name)?;
     join(&entry, &args.front, !args.no_stdin)
 }
 

@@ -74,7 +74,8 @@ fn end(entry: &Entry, time: Option<u64>, boot: bool) -> Result<bool> {
             ));
         }
     };
-    if entry.spec.restart == "no" || entry.spec.restart.is_empty() {
+    // Where that is not known, it may be started again.
+    if matches!(entry.spec.restart.as_str(), "no" | "") && entry.damage().is_none() {
         // Without any time for it, it is not asked: what it ends by would be a matter of chance.
         if time > Duration::ZERO && send(entry, signal, true)? == Sent::Yes {
             if entry.wait(Some(time))? {
@@ -144,7 +145,9 @@ pub(super) fn chosen(
         });
         return Ok((entries.map(|entry| (entry.id.to_string(), entry)).collect(), 0));
     }
-    Ok(store::named(store, names, ignore, exit::FAILED))
+    let (entries, status) = store::named(store, names, ignore, exit::FAILED);
+    entries.iter().for_each(|(_, entry)| store::note(entry));
+    Ok((entries, status))
 }
 
 /// Does something with each sandbox and prints how it was called; errors are printed, and give the exit status.

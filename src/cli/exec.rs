@@ -19,7 +19,7 @@ pub(super) fn main(args: &args::Exec) -> Result<u8> {
     if args.privileged {
         return Err(Error::new("--privileged: a further program has no more rights than the sandbox's program"));
     }
-    let entry = store::store()?.find(&args.name)?;
+    let entry = store::find(&args.name)?;
     let keys = Keys::new(args.detach_keys.as_deref().unwrap_or(own_keys(&entry)))?;
     let request = asked::execution(&Execution {
         args: args.command.iter().map(|word| Text::from(word.as_os_str())).collect(),

@@ -16,6 +16,7 @@ const OF_THE_UNIT: [&str; 6] = ["cidfile", "detach", "name", "replace", "restart
 pub(super) fn systemd(args: &args::Systemd) -> Result<u8> {
     let store = store::store()?;
     let entry = store.find(&args.sandbox)?;
+    entry.whole()?;
     if !args.new && !matches!(entry.spec.restart.as_str(), "" | "no") {
         return Err(Error::new(format!(
             "{} is started again by its own monitor (--restart {}), and the unit would do that a second time",

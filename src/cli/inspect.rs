@@ -13,6 +13,7 @@ pub(super) fn main(args: &args::Inspect) -> Result<u8> {
     let store = store::store()?;
     let template = args.format.as_deref().filter(|format| *format != "json").map(Template::read).transpose()?;
     let (entries, status) = store::named(&store, &names, false, exit::FAILED);
+    entries.iter().for_each(|(_, entry)| store::note(entry));
     let all: Vec<_> = entries.iter().map(|(_, entry)| inspected(entry)).collect();
     match template {
         Some(template) => {
@@ -41,7 +42,7 @@ fn inspected(entry: &Entry) -> Value {
         Status::Lost { rebooted: true, .. } => "the machine was started anew while the program ran".to_owned(),
         Status::Lost { .. } => "the sandbox's monitor was killed, and the program with it".to_owned(),
         Status::Broken => "the record cannot be read".to_owned(),
-        _ => String::new(),
+        _ => entry.damage().map_or_else(String::new, |why| format!("the record is damaged: {why}")),
     };
     // That of one whose monitor was killed is not known.
     let restarts = match &status {

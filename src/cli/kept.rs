@@ -123,7 +123,7 @@ pub(super) fn spec(args: &args::Run, sandbox: &Sandbox, plan: &Plan) -> Result<S
     let text = |text: &OsStr| text.to_string_lossy().into_owned();
     let dir = std::env::current_dir().unwrap_or_default();
     let kept = &args.kept;
-    Ok(Spec {
+    let spec = Spec {
         profile: sandbox.name.clone(),
         args: plan.process.args.iter().map(|arg| text(arg)).collect(),
         cwd: plan.process.cwd.first().map(|dir| dir.display().to_string()).unwrap_or_default(),
@@ -141,7 +141,10 @@ pub(super) fn spec(args: &args::Run, sandbox: &Sandbox, plan: &Plan) -> Result<S
         stop_timeout: kept.stop_timeout.unwrap_or(STOP_TIMEOUT),
         detach_keys: kept.detach_keys.clone(),
         ..Spec::default()
-    })
+    };
+    // Before another one goes for its name.
+    spec.encode()?;
+    Ok(spec)
 }
 
 /// Where the id of a new record is written, if somewhere.

@@ -242,6 +242,19 @@ pub(super) fn status_words(status: &Status) -> String {
     }
 }
 
+/// The same of a sandbox, whose record may be damaged.
+fn words(entry: &Entry, status: &Status) -> String {
+    status_words(status) + if entry.damage().is_some() { " (record damaged)" } else { "" }
+}
+
+/// How long ago the record was made, if that is known.
+fn running_for(created: u64) -> String {
+    match created {
+        0 => "unknown".to_owned(),
+        _ => format!("{} ago", elapsed::words(elapsed::since(created))),
+    }
+}
+
 fn ports(status: &Status) -> &[Port] {
     match status {
         Status::Running(live) => &live.ports,
@@ -268,8 +281,8 @@ fn row(entry: &Entry, status: &Status, whole: bool) -> Value {
         "Exited": status.exit_status().is_some(),
         "ExitedAt": status.finished().map(|time| time / 1_000_000_000),
         "AutoRemove": spec.remove,
-        "RunningFor": format!("{} ago", elapsed::words(elapsed::since(spec.created))),
-        "Status": status_words(status),
+        "RunningFor": running_for(spec.created),
+        "Status": words(entry, status),
         "State": status.word(),
         "Ports": printable(&ports.join(", ")),
         "Labels": printable(&labels.join(",")),
@@ -300,7 +313,7 @@ fn json_row(entry: &Entry, status: &Status) -> Value {
         "Created": spec.created / 1_000_000_000,
         "CreatedAt": elapsed::rfc3339(spec.created),
         "State": status.word(),
-        "Status": status_words(status),
+        "Status": words(entry, status),
         "Exited": status.exit_status().is_some(),
         "ExitCode": status.exit_status().unwrap_or(0),
         "ExitedAt": status.finished().map(|time| time / 1_000_000_000),

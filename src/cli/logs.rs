@@ -18,7 +18,7 @@ pub(super) fn main(args: &args::Logs) -> Result<u8> {
     let store = store::store()?;
     let mut all = Vec::new();
     for name in &names {
-        let entry = store.find(name)?;
+        let entry = store.find(name).inspect(store::note)?;
         if let Some(why) = without(&entry) {
             return Err(Error::new(format!("{} has no log: {why}", entry.called())));
         }

@@ -11,7 +11,7 @@ pub(super) fn main(args: &NetworkAllow) -> Result<u8> {
     if serde_json::to_vec(&request).map_or(true, |text| text.len() > LONGEST) {
         return Err(Error::new("these are too many lines for one change").hint("allow them one after the other"));
     }
-    let entry = store::store()?.find(&args.name)?;
+    let entry = store::find(&args.name)?;
     let monitor = asked::monitor(&entry, WHAT)?;
     let answer = asked::ask(&entry, &monitor, &request, WHAT)?;
     let said = answer.rules.map(|rules| rules.said).unwrap_or_default();

@@ -13,7 +13,7 @@ pub(super) fn connect(networks: &Networks, args: &NetworkConnect) -> Result<u8> 
     const WHAT: &str = "can be connected to a further network";
     // What is asked for is refused before anything is started for it.
     networks.get(&args.network)?;
-    let entry = store::store()?.find(&args.name)?;
+    let entry = store::find(&args.name)?;
     let names = names(&entry, &args.alias)?;
     let monitor = asked::monitor(&entry, WHAT)?;
     asked::ask(&entry, &monitor, &Request::Networks { besides: Some(args.network.clone()) }, WHAT)?;
@@ -41,7 +41,7 @@ pub(super) fn connect(networks: &Networks, args: &NetworkConnect) -> Result<u8> 
 
 pub(super) fn disconnect(args: &NetworkDisconnect) -> Result<u8> {
     const WHAT: &str = "is disconnected from a network";
-    let entry = store::store()?.find(&args.name)?;
+    let entry = store::find(&args.name)?;
     let monitor = asked::monitor(&entry, WHAT)?;
     asked::ask(&entry, &monitor, &Request::Disconnect { network: args.network.clone() }, WHAT).map(|_| 0)
 }

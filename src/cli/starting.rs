@@ -81,8 +81,11 @@ pub(super) fn restart(args: &args::Restart) -> Result<u8> {
         store::named(&store, &names, false, exit::FAILED)
     };
     for (name, entry) in entries {
-        let stopped =
-            if entry.status().is_running() || entry.is_kept() { ending::stop(&entry, args.time) } else { Ok(()) };
+        // One that could not be started again goes on.
+        let stopped = entry.whole().and_then(|()| match entry.status().is_running() || entry.is_kept() {
+            true => ending::stop(&entry, args.time),
+            false => Ok(()),
+        });
         match stopped.and_then(|()| one(&store, &entry, None)) {
             Ok(None | Some(0)) => {
                 happened::tell(&entry, &Happened::Restart);
@@ -98,6 +101,7 @@ pub(super) fn restart(args: &args::Restart) -> Result<u8> {
 /// Starts one sandbox by the words of its command line, as they mean it now: its profile, and the caller's variables, are read anew. Gives the exit
 /// status, 0 if it was started; none if it runs already. `joining` is who is attached to it from the start.
 fn one(store: &Store, entry: &Entry, joining: Option<Joining>) -> Result<Option<u8>> {
+    entry.whole()?;
     let _locked = store.lock(entry)?;
     if entry.status().is_running() || entry.is_kept() {
         return Ok(None);

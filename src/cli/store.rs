@@ -41,6 +41,22 @@ pub(super) fn signal(text: &str) -> Result<i32> {
         .ok_or_else(|| Error::new(format!("`{text}` is no signal")))
 }
 
+/// The sandbox that a name means.
+pub(super) fn find(name: &str) -> Result<Entry> {
+    store()?.find(name).inspect(note)
+}
+
+/// Says of a damaged record that it is one.
+pub(super) fn note(entry: &Entry) {
+    if let Some(why) = entry.damage() {
+        output::tell(&format!(
+            "sbx: note: the record of {0} is damaged ({why}), and does not say any more what was asked for: sbx rm -f {0} ends and removes \
+             the sandbox\n",
+            entry.called()
+        ));
+    }
+}
+
 /// The sandboxes that these names mean; those that are wrong are complained of, and give the exit status.
 pub(super) fn named(store: &Store, names: &[String], ignore: bool, missing: u8) -> (Vec<(String, Entry)>, u8) {
     let (mut found, mut status) = (Vec::new(), 0);

@@ -57,7 +57,7 @@ const COLUMNS: &[Column] = &[
 pub(super) fn main(args: &args::Top) -> Result<u8> {
     const WHAT: &str = "has processes to list";
     let columns = columns(&args.columns)?;
-    let entry = store::store()?.find(&args.name)?;
+    let entry = store::find(&args.name)?;
     let monitor = asked::monitor(&entry, WHAT)?;
     let first = || asked::ask(&entry, &monitor, &Request::Look, WHAT)?.first.ok_or_else(|| unknown(&entry));
     let number = first()?;

@@ -30,7 +30,7 @@ pub(super) fn main(args: &args::Update) -> Result<u8> {
         return Err(Error::new("these are too many limits for one change").hint("change them one after the other"));
     }
     let store = store::store()?;
-    let entry = store.find(&args.name)?;
+    let entry = store.find(&args.name).inspect(store::note)?;
     let _locked = store.lock(&entry)?;
     // Room for it is there before anything is changed.
     let kept = entry.keep_settings()?;

@@ -1,8 +1,9 @@
 //! A record of a sandbox, as it is found.
 
 use super::held::{STATE, is_free};
-use super::place::{c, directory, file, open};
-use super::record::{Begun, Live, Spec, Status};
+use super::log::SIZE;
+use super::place::{Places, c, directory, file, open};
+use super::record::{Begun, LARGEST, Live, Spec, Status};
 use super::request::{Monitor, Silence};
 use super::slot::{self, Read};
 use super::{Id, Reader};
@@ -28,8 +29,8 @@ const LOOKS: u32 = 3;
 /// How long it is waited until the end of a run is looked at again.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// The largest spec.json that is read, in bytes.
-const LARGEST: usize = 1 << 20;
+/// How long a program has that is asked to end, in seconds, where it is not known what was asked for.
+const STOP_TIMEOUT: u64 = 10;
 
 /// A record. Its directory stays the same one whatever is renamed.
 #[derive(Debug)]
@@ -38,18 +39,49 @@ pub struct Entry {
     pub id: Id,
     /// Its name; none for one that lost it when a command was killed.
     pub name: Option<String>,
-    /// What was asked for; the default where that cannot be read.
+    /// What was asked for; where that cannot be read, what is known all the same.
     pub spec: Spec,
+    /// Why what was asked for cannot be read.
+    damage: Option<String>,
+    /// The directories that its monitor's may lie in.
+    pub(super) runtime: Vec<PathBuf>,
     pub(super) dir: OwnedFd,
 }
 
 impl Entry {
     /// A record; none if there is none any more.
-    pub(super) fn open(store: BorrowedFd<'_>, id: Id, names: &mut BTreeMap<Id, String>) -> Option<Entry> {
+    pub(super) fn open(
+        store: BorrowedFd<'_>,
+        places: &Places,
+        id: Id,
+        names: &mut BTreeMap<Id, String>,
+    ) -> Option<Entry> {
         let dir = directory(store, &c(id.as_str()), 0o077).ok()?;
-        let spec = read_spec(dir.as_fd()).unwrap_or_default();
         let name = names.remove(&id);
-        Some(Entry { id, name, spec, dir })
+        let (spec, damage) = match read_spec(dir.as_fd()) {
+            Ok(spec) => (spec, None),
+            Err(why) => (unknown(dir.as_fd()), Some(why)),
+        };
+        let runtime = match damage {
+            None => vec![PathBuf::from(&spec.runtime)],
+            // Wherever it may run: what cannot be read has not ended for that.
+            Some(_) => places.runtime_besides(&spec.runtime),
+        };
+        Some(Entry { id, name, spec, damage, runtime, dir })
+    }
+
+    /// Why what was asked for is not known any more; none if it is.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+
+    /// Nothing but that it is whole.
+    ///
+    /// # Errors
+    ///
+    /// What was asked for is not known any more.
+    pub fn whole(&self) -> Result<()> {
+        self.damage.as_ref().map_or(Ok(()), |why| Err(broken(self.called(), why)))
     }
 
     /// The name, or what else people can call it by.
@@ -57,22 +89,19 @@ impl Entry {
         self.name.as_deref().unwrap_or(self.id.short())
     }
 
-    /// The directory that its monitor's lies in.
-    pub(super) fn runtime(&self) -> PathBuf {
-        PathBuf::from(&self.spec.runtime)
-    }
-
     /// The directory of its monitor, if there is one.
     fn running(&self) -> Option<OwnedFd> {
-        let above = open(&self.runtime(), false).ok()??;
-        directory(above.as_fd(), &c(self.id.as_str()), 0o077).ok()
+        let below = |dir: &PathBuf| {
+            let above = open(dir, false).ok()??;
+            directory(above.as_fd(), &c(self.id.as_str()), 0o077).ok()
+        };
+        self.runtime.iter().find_map(below)
     }
 
     /// The stage that it is in, as far as that can be told.
     pub fn status(&self) -> Status {
         // Before the lock is looked at, since it says how it ended by the time that the lock is free.
         let exit = file(self.dir.as_fd(), &c(EXIT), libc::O_RDONLY);
-        let Ok(exit) = exit else { return Status::Broken };
         let mut found = Status::Broken;
         // One that is started again by itself may have begun its next run between the two looks.
         for _ in 0..LOOKS {
@@ -85,12 +114,19 @@ impl Entry {
                     _ => Live::default(),
                 });
             }
+            let Ok(exit) = &exit else { break };
             found = Entry::status_in(exit.as_fd());
             if !matches!(found, Status::Lost { .. }) {
                 break;
             }
         }
-        found
+        match found {
+            // Where it would run is not known.
+            Status::Lost { rebooted: false, .. } if self.damage.is_some() && self.spec.runtime.is_empty() => {
+                Status::Broken
+            }
+            found => found,
+        }
     }
 
     /// Waits until its monitor has ended, and gives how that was, of the run that it found or of a later one. `exit` is the file of [`Entry::exit`].
@@ -231,12 +267,45 @@ impl Entry {
     }
 }
 
-pub(super) fn read_spec(dir: BorrowedFd<'_>) -> Option<Spec> {
+/// What was asked for, or why that cannot be read.
+pub(super) fn read_spec(dir: BorrowedFd<'_>) -> std::result::Result<Spec, String> {
     use std::io::Read;
-    let open = std::fs::File::from(file(dir, &c(SPEC), libc::O_RDONLY).ok()?);
+    let open = file(dir, &c(SPEC), libc::O_RDONLY).map_err(|errno| match errno {
+        Errno(libc::ENOENT) => format!("there is no {SPEC}"),
+        // What a pipe, a socket, a link or another user's file gives.
+        Errno(libc::EPERM | libc::ELOOP | libc::ENXIO) => format!("{SPEC} is no file that sbx has written"),
+        errno => format!("{SPEC} cannot be opened: {errno}"),
+    })?;
+    let failed = |errno: Errno| format!("{SPEC} cannot be read: {errno}");
+    // A file without blocks may be of any size.
+    if sys::status_of(open.as_fd(), c"").map_err(failed)?.size > LARGEST {
+        return Err(format!("{SPEC} is larger than {} MiB", LARGEST >> 20));
+    }
     let mut text = Vec::new();
-    open.take(LARGEST as u64).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    let read = std::fs::File::from(open).take(LARGEST).read_to_end(&mut text);
+    read.map_err(|error| failed(Errno::from(error)))?;
+    serde_json::from_slice(&text).map_err(|_| format!("{SPEC} is not what sbx has written"))
+}
+
+/// What is known of a sandbox without what was asked for.
+fn unknown(dir: BorrowedFd<'_>) -> Spec {
+    let begun = file(dir, &c(EXIT), libc::O_RDONLY).map(|exit| slot::read::<Begun>(exit.as_fd()));
+    let begun = if let Ok(Read::Value(begun)) = begun { begun } else { Begun::default() };
+    Spec {
+        created: begun.started,
+        runtime: begun.runtime,
+        // Its log is shown if there is one.
+        detached: true,
+        log_size: SIZE,
+        stop_timeout: STOP_TIMEOUT,
+        ..Spec::default()
+    }
+}
+
+/// The error for a record that does not say what was asked for.
+pub(super) fn broken(called: &str, why: &str) -> Error {
+    Error::new(format!("the record of {called} is damaged ({why}), and does not say any more what was asked for"))
+        .hint(format!("end and remove the sandbox, and run the program anew: sbx rm -f {called}"))
 }
 
 /// Which run of the machine this is.

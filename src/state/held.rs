@@ -136,7 +136,8 @@ impl Held {
     ///
     /// It cannot be written.
     pub fn ended(&self, how: &Begun) -> Result<()> {
-        let how = Begun { started: self.begun.started, boot: self.begun.boot.clone(), ..how.clone() };
+        let Begun { started, boot, runtime, .. } = self.begun.clone();
+        let how = Begun { started, boot, runtime, ..how.clone() };
         self.write_exit(&how)
     }
 

@@ -37,6 +37,16 @@ impl Places {
         named.into_iter().chain(usual).chain([PathBuf::from(format!("/tmp/sbx-{uid}"))]).collect()
     }
 
+    /// The directories that a monitor's may lie in: this one, if it is one, and those that commands take.
+    pub(super) fn runtime_besides(&self, known: &str) -> Vec<PathBuf> {
+        let known = Some(PathBuf::from(known)).filter(|dir| dir.is_absolute());
+        let mut all: Vec<_> = known.into_iter().chain([self.runtime.clone()]).collect();
+        all.extend(Places::all_runtime(None, sys::effective_uid()));
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|dir| seen.insert(dir.clone()));
+        all
+    }
+
     fn runtime_of(runtime_dir: Option<&str>) -> PathBuf {
         let uid = sys::effective_uid();
         let usual = format!("/run/user/{uid}");

@@ -1,5 +1,6 @@
 //! What a record holds. Each field has a default, so that records of other versions can be read.
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -7,6 +8,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// The version of what is written. A reader of this version reads those of later ones as far as it knows their fields.
 pub const VERSION: u32 = 1;
+
+/// The largest spec.json, in bytes. Arguments and variables have 6 MiB together (execve(2)), of which JSON makes six times as much at most, and words and
+/// arguments are both in it.
+pub(super) const LARGEST: u64 = 128 << 20;
 
 /// A text that need not be UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +88,27 @@ pub struct Spec {
     pub stop_timeout: u64,
     /// The keys that leave its program; none are the usual ones.
     pub detach_keys: Option<String>,
+}
+
+impl Spec {
+    /// The text of spec.json.
+    ///
+    /// # Errors
+    ///
+    /// It would be longer than what is read.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let text = serde_json::to_vec(self)
+            .map_err(|error| Error::new(format!("cannot write what the sandbox was asked for: {error}")))?;
+        if text.len() as u64 > LARGEST {
+            let size = text.len() >> 20;
+            return Err(Error::new(format!(
+                "the arguments and variables are too long to be recorded: they make {size} MiB, and a record takes {} MiB",
+                LARGEST >> 20
+            ))
+            .hint("have the program read what is long from a file, or from standard input"));
+        }
+        Ok(text)
+    }
 }
 
 /// What is so while it runs: state.json.
@@ -178,6 +204,8 @@ pub struct Begun {
     pub stopped: bool,
     /// How often it was started again by then.
     pub restarts: u32,
+    /// The directory of the user's records of running sandboxes, for whoever cannot read what was asked for; empty if it is too long.
+    pub runtime: String,
 }
 
 /// The stage that a sandbox is in.
@@ -237,5 +265,19 @@ impl Status {
             Status::Exited(begun) => begun.finished,
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let long = |count: usize| Spec { args: vec!["\u{1}".repeat(1 << 20); count], ..Spec::default() };
+        // All that execve(2) takes, as arguments and as words.
+        assert!(long(12).encode().is_ok());
+        let error = long(22).encode().unwrap_err().to_string();
+        assert!(error.contains("they make 132 MiB, and a record takes 128 MiB"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! The records of a user's sandboxes: making, finding, naming and removing them.
 
-use super::entry::{EXIT, Entry, SPEC, boot_id, read_spec};
+use super::entry::{EXIT, Entry, SPEC, boot_id, broken, read_spec};
 use super::event::Journal;
 use super::held::Held;
 use super::journald::Journald;
@@ -96,8 +96,7 @@ impl Store {
         share(dir.as_fd(), path)?;
         let exit = slot::make(dir.as_fd(), &c(EXIT)).map_err(|errno| full("make", &path.join(EXIT), errno))?;
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-        let text = serde_json::to_vec(spec)
-            .map_err(|error| Error::new(format!("cannot write {}: {error}", path.join(SPEC).display())))?;
+        let text = spec.encode()?;
         let write = || -> sys::Result<()> {
             let file = sys::openat(dir.as_fd(), &c(SPEC), flags, 0o600)?;
             sys::write_all(file.as_fd(), &text)?;
@@ -127,7 +126,8 @@ impl Store {
             "journald" => Some(Output::Journal(Journald::new(id))),
             _ => None,
         };
-        let begun = Begun { started: sys::realtime_nanoseconds(), boot: boot_id(), ..Begun::default() };
+        let runtime = Some(&spec.runtime).filter(|dir| is_short(dir)).cloned().unwrap_or_default();
+        let begun = Begun { started: sys::realtime_nanoseconds(), boot: boot_id(), runtime, ..Begun::default() };
         let held = Held::take(id.clone(), &self.places.runtime, self.made(&self.places.runtime)?, exit, begun, log)?;
         Ok(held.told_by(self.journal(), spec))
     }
@@ -141,7 +141,7 @@ impl Store {
         let store = self.made(&self.places.state)?;
         let path = self.places.state.join(id.as_str());
         let dir = directory(store.as_fd(), &c(id.as_str()), 0o077).map_err(|errno| failed("open", &path, errno))?;
-        let mut spec = read_spec(dir.as_fd()).ok_or_else(|| broken(&path))?;
+        let mut spec = read_spec(dir.as_fd()).map_err(|why| broken(id.short(), &why))?;
         let exit = match file(dir.as_fd(), &c(EXIT), libc::O_RDWR) {
             Err(Errno(libc::ENOENT)) => slot::make(dir.as_fd(), &c(EXIT)),
             other => other,
@@ -151,9 +151,10 @@ impl Store {
         if spec.runtime != runtime || !spec.detached {
             spec.runtime = runtime;
             spec.detached = true;
+            let text = spec.encode()?;
             let replace = || -> sys::Result<()> {
                 let (new, open) = sys::create_beside(dir.as_fd(), ".spec")?;
-                sys::write_all(open.as_fd(), &serde_json::to_vec(&spec).unwrap_or_default())?;
+                sys::write_all(open.as_fd(), &text)?;
                 sys::chmod(open.as_fd(), 0o600)?;
                 sys::rename_in(dir.as_fd(), &new, &c(SPEC))
             };
@@ -237,7 +238,8 @@ impl Store {
         let found = sys::entries(store.as_fd()).map_err(|errno| failed("read", &self.places.state, errno))?;
         let mut names = names_of(store.as_fd());
         let ids = found.into_iter().filter_map(|(name, _)| Id::parse(name.to_str().ok()?));
-        let mut all: Vec<_> = ids.filter_map(|id| Entry::open(store.as_fd(), id, &mut names)).collect();
+        let open = |id| Entry::open(store.as_fd(), &self.places, id, &mut names);
+        let mut all: Vec<_> = ids.filter_map(open).collect();
         all.sort_by(|a, b| (b.spec.created, &a.id).cmp(&(a.spec.created, &b.id)));
         Ok(all)
     }
@@ -254,7 +256,8 @@ impl Store {
         if check_name(word).is_ok()
             && let Ok(names) = directory(store.as_fd(), &c(NAMES), 0o077)
             && let Some(id) = sys::link_text(names.as_fd(), &c(word)).ok().and_then(|id| Id::parse(id.to_str().ok()?))
-            && let Some(entry) = Entry::open(store.as_fd(), id.clone(), &mut BTreeMap::from([(id, word.to_owned())]))
+            && let Some(entry) =
+                Entry::open(store.as_fd(), &self.places, id.clone(), &mut BTreeMap::from([(id, word.to_owned())]))
         {
             return Ok(entry);
         }
@@ -322,8 +325,10 @@ impl Store {
     /// It cannot be removed.
     pub fn remove(&self, entry: &Entry) -> Result<()> {
         self.forget(&entry.id)?;
-        if let Ok(Some(runtime)) = open(&entry.runtime(), false) {
-            let _ = remove(runtime.as_fd(), &c(entry.id.as_str()));
+        for dir in &entry.runtime {
+            if let Ok(Some(runtime)) = open(dir, false) {
+                let _ = remove(runtime.as_fd(), &c(entry.id.as_str()));
+            }
         }
         Ok(())
     }
@@ -405,9 +410,10 @@ pub(super) fn share(dir: BorrowedFd<'_>, path: &Path) -> Result<()> {
     }
 }
 
-fn broken(path: &Path) -> Error {
-    Error::new(format!("the record in {} cannot be read", path.display()))
-        .hint("what was asked for is not known any more: remove it by `sbx rm`, and run it anew")
+/// Whether a path takes little room in a file of fixed size.
+fn is_short(path: &str) -> bool {
+    const LONGEST: usize = 1000;
+    path.len() <= LONGEST && !path.chars().any(char::is_control)
 }
 
 fn unknown(word: &str) -> Error {

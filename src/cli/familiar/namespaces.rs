@@ -73,6 +73,7 @@ fn mode(text: &str) -> Result<String> {
 /// The first process of a running sandbox, its host name, and what is to be checked once that was looked at.
 fn joined(flag: &'static str, name: &str) -> Result<(i32, String, Joined)> {
     let entry = store::store()?.find(name)?;
+    entry.whole()?;
     let failed = |why: String| Error::new(format!("--{flag} container:{}: {why}", printable(name)));
     let monitor = entry.monitor().map_err(|silence| match silence {
         Silence::Gone => {
