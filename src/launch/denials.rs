@@ -39,7 +39,7 @@ impl Denials {
 
     /// Counts some of which nothing else is known.
     pub(super) fn add_unknown(&mut self, count: u64) {
-        self.count += count;
+        self.count = self.count.saturating_add(count);
         self.only_counted += count;
     }
 
