@@ -92,7 +92,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -219,7 +219,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -307,7 +307,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -540,7 +540,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f

@@ -611,7 +611,7 @@ the variables of the one who starts it.
 .BI on\-failure: N \fR,
 .BR always ,
 .BR unless\-stopped )
-starts the program again when it has ended, after 0.1 s, twice as long each time, up to a minute; not once
+starts a program in the background again when it has ended, after 0.1 s, twice as long each time, up to a minute; not once
 .B "sbx stop"
 or
 .B "sbx kill"

@@ -1,4 +1,4 @@
-//! Which sandbox a command means without its name: `--cidfile`, and `--latest`.
+//! Which sandbox a command means without its name: `--cidfile`, and `--latest`. Ids that cannot be printed, and flags about records in runs that have none.
 
 mod common;
 
@@ -117,4 +117,75 @@ fn the_latest_is_the_one_that_was_made_last_for_each_verb() {
     assert!(until(|| run(&["events", "--no-stream", "--filter", "event=attach"]).contains("old")));
     run(&["stop", "-t", "0", "old"]);
     assert_eq!(attached.unwrap().wait().unwrap().code(), Some(137));
+}
+
+#[test]
+fn a_sandbox_whose_id_cannot_be_printed_is_ended_and_removed() {
+    need!(userns());
+    let records = Records::new();
+    for flags in [
+        &["run", "-d", "--name", "x"][..],
+        &["run", "-d", "--name", "x", "--rm", "--cidfile", "id"],
+        &["run", "-d", "--name", "x", "--restart", "always", "--cidfile", "id"],
+        &["create", "--name", "x", "--cidfile", "id"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let args = [flags, &["-q", "--", "sleep", "1000"]].concat();
+        let failed = common::ran(records.command().args(&args).stdout(full).output().unwrap());
+        let err = failed.failed(125);
+        assert!(err.contains("the id of the new sandbox cannot be printed") && err.contains("ENOSPC"), "{err}");
+        assert!(err.contains("it was ended and removed"), "{flags:?}: {err}");
+        assert!(until(|| records.left().is_empty()), "{flags:?}: {:?}", records.left());
+        assert_eq!(left(&records), [""; 0], "{flags:?}");
+    }
+    // One who tries again finds the name free.
+    records.run(&["run", "-d", "-q", "--name", "x", "sleep", "1000"]).ok();
+}
+
+#[test]
+fn flags_about_a_record_are_checked_and_told_of_in_a_run_that_has_none() {
+    need!(userns());
+    let records = Records::new();
+    for (flags, why) in [
+        (["--restart", "foo"], "--restart foo: sbx does not know it"),
+        (["--restart", "always"], "--restart always: a program in the foreground is not started again"),
+        (["--restart", "on-failure:3"], "in the background"),
+        (["--stop-signal", "FOO"], "`FOO` is no signal"),
+        (["--log-opt", "foo=bar"], "--log-opt foo=bar: sbx does not know it"),
+        (["--log-opt", "max-size=foo"], "--log-opt max-size=foo: sbx does not know it"),
+        (["--label", "=x"], "a label needs a name"),
+    ] {
+        for named in [&[][..], &["--name", "x"]] {
+            for verb in ["run", "plan"] {
+                let args = [&[verb], named, &flags, &["--", "true"]].concat();
+                let err = records.run(&args).failed(125);
+                assert!(err.contains(why), "{args:?}: {err}");
+            }
+        }
+        assert_eq!(records.left(), [""; 0]);
+    }
+    for flags in [
+        ["--label", "a=b"],
+        ["--stop-signal", "HUP"],
+        ["--stop-timeout", "3"],
+        ["--log-opt", "max-size=1M"],
+        ["--log-driver", "journald"],
+        ["--log-driver", "file"],
+    ] {
+        let ran = records.run(&[&["run"], &flags[..], &["--", "echo", "out"]].concat());
+        assert_eq!((ran.status, ran.out.as_str()), (Some(0), "out\n"), "{ran:?}");
+        let note = format!("note: {} without effect, since this run has no record", flags[0]);
+        assert!(ran.err.contains(&note) && ran.err.contains("--name NAME"), "{flags:?}: {ran:?}");
+    }
+    // What is so without a record says nothing, and neither does what has one.
+    for flags in [
+        &["--rm", "--restart", "no"][..],
+        &["--log-driver", "none"],
+        &["--name", "x", "--rm", "--label", "a=b", "--stop-signal", "HUP"],
+    ] {
+        let ran = records.run(&[&["run"], flags, &["--", "echo", "out"]].concat());
+        assert_eq!((ran.status, ran.out.as_str()), (Some(0), "out\n"), "{ran:?}");
+        assert!(!ran.err.contains("record"), "{flags:?}: {ran:?}");
+    }
+    assert_eq!(records.left(), [""; 0]);
 }

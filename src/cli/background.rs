@@ -17,7 +17,10 @@ use std::time::{Duration, Instant};
 pub(super) fn main(args: &args::Run) -> u8 {
     let started = kept::check(&args.kept).and_then(|()| launch(args, None, None));
     match started {
-        Ok(Ok(id)) => output::print(&format!("{id}\n")).map_or_else(|error| output::complain(&error), |()| 0),
+        Ok(Ok(id)) => match output::print(&format!("{id}\n")) {
+            Ok(()) => 0,
+            Err(error) => output::complain(&kept::take_back(&id, &args.kept, &error)),
+        },
         Ok(Err(status)) => status,
         Err(error) => output::complain(&error),
     }

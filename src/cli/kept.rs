@@ -8,9 +8,11 @@ use crate::plan::Plan;
 use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
 use crate::state::{self, Begun, Happened, Id, LOG_SIZE, Spec, Store, Text, check_name};
+use crate::sys;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// Seconds that a program has between the signal that asks it to end and the one that ends it: as with podman and docker.
 const STOP_TIMEOUT: u64 = 10;
@@ -32,6 +34,41 @@ pub(super) fn check(args: &args::Kept) -> Result<()> {
     restart(args)?;
     args.detach_keys.as_deref().map_or(Ok(()), |keys| Keys::new(keys).map(drop))?;
     labels(args).map(drop)
+}
+
+/// Checks what the flags say of a run, before anything is planned.
+pub(super) fn check_run(args: &args::Kept) -> Result<()> {
+    check(args)?;
+    if let (Some(text), false) = (&args.restart, args.detach)
+        && restart(args)? != Restart::No
+    {
+        return Err(Error::new(format!("--restart {text}: a program in the foreground is not started again")).hint(
+            "run it in the background, and be in front of it by `sbx attach`: sbx run -d --restart WHEN PROGRAM",
+        ));
+    }
+    Ok(())
+}
+
+/// What is to be told of flags that mean nothing for a run without a record.
+pub(super) fn without_effect(args: &args::Kept) -> Option<String> {
+    if is_wanted(args) {
+        return None;
+    }
+    let given = [
+        ("--label", !args.label.is_empty()),
+        // No log is kept by the others, either.
+        ("--log-driver", args.log_driver.is_some() && ["file", "journald"].contains(&log_driver(args))),
+        ("--log-opt", !args.log_opt.is_empty()),
+        ("--stop-signal", args.stop_signal.is_some()),
+        ("--stop-timeout", args.stop_timeout.is_some()),
+    ];
+    let given: Vec<_> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    (!given.is_empty()).then(|| {
+        format!(
+            "{} without effect, since this run has no record: name it (--name NAME), or run it in the background (-d)",
+            given.join(", ")
+        )
+    })
 }
 
 fn stop_signal(args: &args::Kept) -> Result<i32> {
@@ -193,6 +230,29 @@ pub(super) fn replace(args: &args::Kept, store: &Store) -> Result<()> {
             _ => Ok(()),
         },
         _ => Ok(()),
+    }
+}
+
+/// Ends and removes a new sandbox whose id could not be printed, so that whoever tries again finds its name free. Gives the error to print.
+pub(super) fn take_back(id: &str, args: &args::Kept, unprinted: &Error) -> Error {
+    let removed = store::store().and_then(|store| match store.find(id) {
+        Ok(entry) => remove::one(&store, &entry, true, Some(0)),
+        // It has ended, and has gone by itself.
+        Err(_) => Ok(()),
+    });
+    let why = format!("the id of the new sandbox cannot be printed: {}", unprinted.message);
+    match removed {
+        Ok(()) => {
+            if let Some(path) = args.cidfile.as_ref().filter(|given| receipt::descriptor(given).is_none())
+                && sys::read_start(Path::new(path), id.len() + 1).is_ok_and(|text| text == id.as_bytes())
+            {
+                let _ = std::fs::remove_file(path);
+            }
+            Error::new(why)
+                .hint("it was ended and removed: make room there, or send the output elsewhere, and run it again")
+        }
+        Err(error) => Error::new(format!("{why}; and it is still there: {}", error.message))
+            .hint(format!("end and remove it: sbx rm -f {id}")),
     }
 }
 

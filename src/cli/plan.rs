@@ -1,6 +1,6 @@
 //! `sbx plan`: prints what `sbx run` would do.
 
-use super::{args, layers, output};
+use super::{args, kept, layers, output};
 use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::plan;
@@ -8,6 +8,7 @@ use crate::spec::Sandbox;
 use std::collections::BTreeSet;
 
 pub(super) fn main(args: &args::Plan) -> Result<u8> {
+    kept::check_run(&args.kept)?;
     let caller = layers::Caller::read()?.with(&args.sandbox);
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let facts = facts.with_settings();

@@ -68,7 +68,7 @@ pub(super) fn taken(number: i32) -> sys::Result<OwnedFd> {
 
 /// The number of the descriptor that a name of it stands for, such as `3` or `/dev/stderr`: files with these names are
 /// links to what the descriptor refers to.
-fn descriptor(given: &OsStr) -> Option<i32> {
+pub(super) fn descriptor(given: &OsStr) -> Option<i32> {
     let text = given.to_str()?;
     let number = match text {
         "/dev/stdin" => "0",

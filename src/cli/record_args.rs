@@ -29,7 +29,7 @@ pub struct Kept {
     /// Size of each of the two files of the log: max-size=10M
     #[arg(long, value_name = "max-size=SIZE", value_hint = ValueHint::Other)]
     pub log_opt: Vec<String>,
-    /// Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped
+    /// Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped
     #[arg(long, value_name = "WHEN", value_hint = ValueHint::Other)]
     pub restart: Option<String>,
     /// Add a label to the record

@@ -55,10 +55,9 @@ pub(super) fn carry_out(args: &args::Run, status: Status, id: Option<Id>) -> u8 
 
 fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome> {
     sys::phase("arguments");
-    if kept::is_wanted(&args.kept) {
-        kept::check(&args.kept)?;
-    }
+    kept::check_run(&args.kept)?;
     descriptors(args, status)?;
+    kept::without_effect(&args.kept).iter().for_each(|note| status.note(note));
     // Not dropped when the program has ended: the caller waits, and the kernel frees all memory at once.
     let mut caller = ManuallyDrop::new(layers::Caller::read()?.with(&args.sandbox));
     // A plan that is printed, and a receipt, have all lines.

@@ -33,7 +33,8 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
     if let Ok(entry) = store.find(id.as_str()) {
         happened::tell(&entry, &Happened::Create);
     }
-    output::print(&format!("{id}\n")).map(|()| 0)
+    output::print(&format!("{id}\n")).map_err(|error| kept::take_back(id.as_str(), &args.kept, &error))?;
+    Ok(0)
 }
 
 pub(super) fn start(args: &args::Start) -> Result<u8> {
