@@ -390,11 +390,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --ro)
@@ -458,11 +464,17 @@ _sbx() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --net)
@@ -494,19 +506,19 @@ _sbx() {
                     return 0
                     ;;
                 --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "ipc uts pid cgroup time" -- "${cur}"))
                     return 0
                     ;;
                 --device)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "gpu audio camera input fuse kvm tun" -- "${cur}"))
                     return 0
                     ;;
                 --user)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 -u)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 --cwd)
@@ -545,27 +557,42 @@ _sbx() {
                     return 0
                     ;;
                 --tty)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pty inherit none" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --pids-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --cpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory-swap)
@@ -638,7 +665,10 @@ _sbx() {
                     return 0
                     ;;
                 --keep-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --volume)
@@ -693,21 +723,21 @@ _sbx() {
                     return 0
                     ;;
                 --ipc)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --pid)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --uts)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -756,7 +786,10 @@ _sbx() {
                     return 0
                     ;;
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --receipt)
@@ -823,7 +856,7 @@ _sbx() {
                     return 0
                     ;;
                 --restart)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "no on-failure always unless-stopped" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -904,7 +937,10 @@ _sbx() {
             fi
             case "${prev}" in
                 --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --kernel-config)
@@ -965,11 +1001,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --ro)
@@ -1033,11 +1075,17 @@ _sbx() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --net)
@@ -1069,19 +1117,19 @@ _sbx() {
                     return 0
                     ;;
                 --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "ipc uts pid cgroup time" -- "${cur}"))
                     return 0
                     ;;
                 --device)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "gpu audio camera input fuse kvm tun" -- "${cur}"))
                     return 0
                     ;;
                 --user)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 -u)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 --cwd)
@@ -1120,27 +1168,42 @@ _sbx() {
                     return 0
                     ;;
                 --tty)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pty inherit none" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --pids-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --cpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory-swap)
@@ -1213,7 +1276,10 @@ _sbx() {
                     return 0
                     ;;
                 --keep-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --volume)
@@ -1268,21 +1334,21 @@ _sbx() {
                     return 0
                     ;;
                 --ipc)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --pid)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --uts)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -1331,7 +1397,10 @@ _sbx() {
                     return 0
                     ;;
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --receipt)
@@ -1398,7 +1467,7 @@ _sbx() {
                     return 0
                     ;;
                 --restart)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "no on-failure always unless-stopped" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -1546,11 +1615,17 @@ _sbx() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --workdir)
@@ -1710,11 +1785,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --stop-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --restart-policy)
@@ -1722,7 +1803,10 @@ _sbx() {
                     return 0
                     ;;
                 --restart-sec)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 *)
@@ -2454,7 +2538,10 @@ _sbx() {
             fi
             case "${prev}" in
                 --remove)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 *)
@@ -2864,11 +2951,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --ro)
@@ -2932,11 +3025,17 @@ _sbx() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --net)
@@ -2968,19 +3067,19 @@ _sbx() {
                     return 0
                     ;;
                 --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "ipc uts pid cgroup time" -- "${cur}"))
                     return 0
                     ;;
                 --device)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "gpu audio camera input fuse kvm tun" -- "${cur}"))
                     return 0
                     ;;
                 --user)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 -u)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 --cwd)
@@ -3019,27 +3118,42 @@ _sbx() {
                     return 0
                     ;;
                 --tty)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pty inherit none" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --pids-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --cpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory-swap)
@@ -3112,7 +3226,10 @@ _sbx() {
                     return 0
                     ;;
                 --keep-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --volume)
@@ -3167,21 +3284,21 @@ _sbx() {
                     return 0
                     ;;
                 --ipc)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --pid)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --uts)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -3230,7 +3347,10 @@ _sbx() {
                     return 0
                     ;;
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --receipt)
@@ -3275,7 +3395,7 @@ _sbx() {
                     return 0
                     ;;
                 --restart)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "no on-failure always unless-stopped" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -3545,11 +3665,17 @@ _sbx() {
                     return 0
                     ;;
                 --last)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -n)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 *)
@@ -3595,11 +3721,17 @@ _sbx() {
                     return 0
                     ;;
                 --time)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 *)
@@ -3624,11 +3756,17 @@ _sbx() {
                     return 0
                     ;;
                 --time)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 *)
@@ -3646,11 +3784,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --ro)
@@ -3714,11 +3858,17 @@ _sbx() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --net)
@@ -3750,19 +3900,19 @@ _sbx() {
                     return 0
                     ;;
                 --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "ipc uts pid cgroup time" -- "${cur}"))
                     return 0
                     ;;
                 --device)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "gpu audio camera input fuse kvm tun" -- "${cur}"))
                     return 0
                     ;;
                 --user)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 -u)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 --cwd)
@@ -3801,27 +3951,42 @@ _sbx() {
                     return 0
                     ;;
                 --tty)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pty inherit none" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --pids-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --cpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory-swap)
@@ -3894,7 +4059,10 @@ _sbx() {
                     return 0
                     ;;
                 --keep-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --volume)
@@ -3949,21 +4117,21 @@ _sbx() {
                     return 0
                     ;;
                 --ipc)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --pid)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --uts)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -4012,7 +4180,10 @@ _sbx() {
                     return 0
                     ;;
                 --status-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --receipt)
@@ -4079,7 +4250,7 @@ _sbx() {
                     return 0
                     ;;
                 --restart)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "no on-failure always unless-stopped" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -4135,11 +4306,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --profile)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --set)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --ro)
@@ -4203,11 +4380,17 @@ _sbx() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -e)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --net)
@@ -4239,19 +4422,19 @@ _sbx() {
                     return 0
                     ;;
                 --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "ipc uts pid cgroup time" -- "${cur}"))
                     return 0
                     ;;
                 --device)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "gpu audio camera input fuse kvm tun" -- "${cur}"))
                     return 0
                     ;;
                 --user)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 -u)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "self root keep-id range" -- "${cur}"))
                     return 0
                     ;;
                 --cwd)
@@ -4290,27 +4473,42 @@ _sbx() {
                     return 0
                     ;;
                 --tty)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto pty inherit none" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --pids-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --cpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory-swap)
@@ -4383,7 +4581,10 @@ _sbx() {
                     return 0
                     ;;
                 --keep-fd)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --volume)
@@ -4438,21 +4639,21 @@ _sbx() {
                     return 0
                     ;;
                 --ipc)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --pid)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
                     return 0
                     ;;
                 --uts)
-                    COMPREPLY=("${cur}")
+                    COMPREPLY=($(compgen -W "private host" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -4568,11 +4769,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -i)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --format)
@@ -4597,11 +4804,17 @@ _sbx() {
             fi
             case "${prev}" in
                 --time)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -t)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --filter)
@@ -4675,19 +4888,31 @@ _sbx() {
             fi
             case "${prev}" in
                 --memory)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 -m)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --pids-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --cpus)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --memory-swap)
@@ -4810,40 +5035,254 @@ else
     complete -F _sbx -o bashdefault -o default sbx
 fi
 
-_sbx_more() {
-    local cur="$2" i
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        if [[ "${COMP_WORDS[i]}" == "--" ]]; then
-            if declare -F _command_offset >/dev/null; then
-                _command_offset $((i + 1))
-            elif ((i + 1 == COMP_CWORD)); then
-                COMPREPLY=($(compgen -c -- "$cur"))
-            else
-                COMPREPLY=($(compgen -f -- "$cur"))
-            fi
-            return
+# What the definition of the flags does not know: names of what there is, and the program with its arguments.
+_sbx_names() {
+    case "$1" in
+        all) sbx ps -a --format '{{.Names}}' ;;
+        running) sbx ps --format '{{.Names}}' ;;
+        networks) sbx network ls -q ;;
+        uppers) echo LAST; sbx uppers | awk '{print $1}' ;;
+        homes) sbx homes | awk '{print $1}' ;;
+        profiles) sbx profile list | awk '{print $1}' ;;
+        net) printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/' ;;
+        network) printf '%s\n' none private host; sbx network ls -q ;;
+        upper) printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" $1}' ;;
+        home) printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" $1}' ;;
+    esac 2>/dev/null
+}
+
+# Completes the program, whose word this is, and its arguments.
+_sbx_program() {
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif (($1 == COMP_CWORD)); then
+        COMPREPLY=($(compgen -c -- "$2"))
+    else
+        COMPREPLY=($(compgen -f -- "$2"))
+    fi
+}
+
+# Offers the lines of standard input that begin with a word, of which bash replaces what is behind the last colon.
+_sbx_offer() {
+    local value="$1" before="" name
+    if [[ "$COMP_WORDBREAKS" == *:* && "$value" == *:* ]]; then
+        before="${value%"${value##*:}"}"
+    fi
+    while IFS= read -r name; do
+        if [[ -n "$name" && "$name" == "$value"* ]]; then
+            COMPREPLY+=("${name#"$before"}")
         fi
     done
-    local words=""
-    case "$3" in
-        --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
-        logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        stop | kill | wait | exec | attach | pause | unpause | top | port | stats) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
-        rm | inspect | rename | update | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        --net) words="none private host" ;;
-        --tty) words="auto pty inherit none" ;;
-        --share) words="ipc uts pid cgroup time" ;;
-        --device) words="gpu audio camera input fuse kvm tun" ;;
-        -u | --user) words="self root range" ;;
-        --ro | --rw | --from | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    esac
-    if [[ -n "$words" ]]; then
-        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    if [[ ${#COMPREPLY[@]} == 1 && "${COMPREPLY[0]}" == *: ]]; then
+        compopt -o nospace 2>/dev/null
+    fi
+}
+
+_sbx_more() {
+    # The words as the command gets them: bash takes them apart at colons and equals signs.
+    local line="${COMP_LINE:0:COMP_POINT}" words=() starts=() rest word i n=0
+    line="${line#*"${COMP_WORDS[0]}"}"
+    for ((i = 1; i <= COMP_CWORD; i++)); do
+        rest="${line#"${line%%[![:space:]]*}"}"
+        word="${COMP_WORDS[i]}"
+        if ((i == COMP_CWORD)); then
+            word="$rest"
+        fi
+        if [[ "$rest" == "$line" && n -gt 0 ]]; then
+            words[n - 1]+="$word"
+        else
+            words[n]="$word"
+            starts[n]=$i
+            n=$((n + 1))
+        fi
+        line="${rest#"$word"}"
+    done
+    local cur="${words[n - 1]}" verb=run at=0 kind="" valued="" flag="" place=1 letters
+    COMPREPLY=()
+    if [[ "$n" == 1 && "$cur" != --*=* ]]; then
+        _sbx "$@"
+        if [[ "$cur" != -* ]]; then
+            COMPREPLY+=($(compgen -c -- "$cur"))
+        fi
         return
     fi
-    _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|events|update|cp) ]]; then
-        COMPREPLY+=($(compgen -c -- "$cur"))
+    local prefix=()
+    case "${words[0]}" in
+        help) _sbx "$@"; return ;;
+        profile|network|generate)
+            if ((n == 2)); then
+                _sbx "$@"
+                return
+            fi
+            verb="${words[0]} ${words[1]}"
+            prefix=("${words[0]}" "${words[1]}")
+            at=2
+            ;;
+        run|plan|check|profile|selftest|homes|diff|commit|discard|export|uppers|snapshot|fork|network|ps|create|start|restart|exec|attach|logs|inspect|stop|kill|wait|rm|prune|rename|generate|pause|unpause|top|cp|stats|update|port|events) verb="${words[0]}"; prefix=("$verb"); at=1 ;;
+    esac
+    case "$verb" in
+        'network connect') valued=" --alias " ;;
+        'wait') valued=" --condition " ;;
+        'attach') valued=" --detach-keys " ;;
+        'exec') valued=" --detach-keys --env -e --workdir -w --user -u " ;;
+        'prune') valued=" --filter " ;;
+        'rm') valued=" --filter --time -t " ;;
+        'pause' | 'unpause') valued=" --filter -f " ;;
+        'start') valued=" --filter -f --detach-keys " ;;
+        'ps') valued=" --filter -f --sort --format --last -n " ;;
+        'restart') valued=" --filter -f --time -t " ;;
+        'network ls' | 'network list') valued=" --format " ;;
+        'inspect') valued=" --format -f " ;;
+        'stats') valued=" --interval -i --format " ;;
+        'update') valued=" --memory -m --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares -c --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --set " ;;
+        'export') valued=" --output -o " ;;
+        'check') valued=" --profile --kernel-config " ;;
+        'selftest') valued=" --profile --set --ro --rw --from --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env -e --net --publish -p --forward --share --device --user -u --cwd --workdir --workdir -C -w --hostname -h --tty --timeout --memory -m --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares -c --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --keep-fd --volume -v --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --cap-add --cap-drop --security-opt --ulimit --expose " ;;
+        'run' | 'plan' | 'create') valued=" --profile --set --ro --rw --from --overlay --upper --upper-size --tmpfs --tmpfs-size --mask --hide --deny --home --env -e --net --publish -p --forward --share --device --user -u --cwd --workdir --workdir -C -w --hostname -h --tty --timeout --memory -m --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares -c --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --keep-fd --volume -v --mount --env-file --network --network-alias --ip6 --ipc --pid --uts --domainname --cap-add --cap-drop --security-opt --ulimit --expose --status-fd --receipt --network-log --name --cidfile --log-driver --log-opt --restart --label -l --stop-signal --stop-timeout --detach-keys " ;;
+        'homes') valued=" --remove " ;;
+        'kill') valued=" --signal -s " ;;
+        'events') valued=" --since --until --filter -f --format " ;;
+        'generate systemd') valued=" --stop-timeout --time -t --restart-policy --restart-sec " ;;
+        'network create') valued=" --subnet --gateway " ;;
+        'logs') valued=" --tail -n --since --until " ;;
+        'stop') valued=" --time -t --filter -f " ;;
+    esac
+    local only=""
+    for (( ; at < n - 1; at++)); do
+        word="${words[at]}"
+        if [[ -z "$only" && "$word" == -- ]]; then
+            only=1
+            continue
+        fi
+        if [[ -n "$only" || "$word" != -?* ]]; then
+            _sbx_place "$verb" "$place"
+            if [[ "$kind" == program ]]; then
+                _sbx_program "${starts[at]}" "$2"
+                return
+            fi
+            place=$((place + 1))
+            continue
+        fi
+        flag=""
+        if [[ "$word" == --* ]]; then
+            if [[ "$word" != *=* && "$valued" == *" $word "* ]]; then
+                flag="$word"
+            fi
+        else
+            for ((letters = 1; letters < ${#word}; letters++)); do
+                if [[ "$valued" == *" -${word:letters:1} "* ]]; then
+                    if ((letters + 1 == ${#word})); then
+                        flag="-${word:letters:1}"
+                    fi
+                    break
+                fi
+                case "$verb ${word:letters:1}" in
+                    "exec l" | "top l" | "port l") place=$((place + 1)) ;;
+                esac
+            done
+        fi
+        case "$verb $word" in
+            "exec --latest" | "top --latest" | "port --latest") place=$((place + 1)) ;;
+        esac
+        if [[ -n "$flag" ]]; then
+            at=$((at + 1))
+            if ((at == n - 1)); then
+                break
+            fi
+            flag=""
+        fi
+    done
+    local value="$cur"
+    if [[ -z "$flag" && -z "$only" && "$cur" == --*=* ]]; then
+        flag="${cur%%=*}"
+        value="${cur#*=}"
     fi
+    if [[ -n "$flag" ]]; then
+        kind=""
+        case "$flag" in
+            --remove) kind=homes ;;
+            --profile) kind=profiles ;;
+            --net) kind=net ;;
+            --network) kind=network ;;
+            --upper) kind=upper ;;
+            --home) kind=home ;;
+        esac
+        if [[ -z "$kind" ]]; then
+            # Bash takes the word apart, so that only a part of it is completed; the function looks at its own words.
+            local COMP_WORDS=(sbx "${prefix[@]}" "$flag" "$value") COMP_CWORD=$((${#prefix[@]} + 2))
+            _sbx "$1" "$value" "$flag"
+            return
+        fi
+    elif [[ -z "$only" && "$cur" == -* ]]; then
+        local COMP_WORDS=(sbx "${prefix[@]}" x "$cur") COMP_CWORD=$((${#prefix[@]} + 2))
+        _sbx "$1" "$cur" x
+        return
+    else
+        _sbx_place "$verb" "$place"
+    fi
+    case "$kind" in
+        program) _sbx_program "${starts[n - 1]}" "$2" ;;
+        files) ;;
+        free | "") compopt +o default +o bashdefault 2>/dev/null ;;
+        profiles) _sbx_offer "$value" < <(_sbx_names profiles) ;;
+        *)
+            compopt +o default +o bashdefault 2>/dev/null
+            _sbx_offer "$value" < <(_sbx_names "$kind")
+            ;;
+    esac
+}
+
+_sbx_place() {
+    kind=""
+    case "$1 $2" in
+        'run '*) kind=program ;;
+        'plan '*) kind=program ;;
+        'profile show 1') kind=profiles ;;
+        'profile check '*) kind=profiles ;;
+        'diff 1') kind=uppers ;;
+        'diff '*) kind=files ;;
+        'commit 1') kind=uppers ;;
+        'commit '*) kind=files ;;
+        'discard '*) kind=uppers ;;
+        'export 1') kind=uppers ;;
+        'snapshot 1') kind=uppers ;;
+        'fork 1') kind=uppers ;;
+        'fork 2') kind=free ;;
+        'network create 1') kind=free ;;
+        'network allow 1') kind=running ;;
+        'network allow '*) kind=free ;;
+        'network connect 1') kind=networks ;;
+        'network connect 2') kind=running ;;
+        'network disconnect 1') kind=networks ;;
+        'network disconnect 2') kind=running ;;
+        'network inspect '*) kind=networks ;;
+        'network rm '*) kind=networks ;;
+        'network remove '*) kind=networks ;;
+        'create '*) kind=program ;;
+        'start '*) kind=all ;;
+        'restart '*) kind=all ;;
+        'exec 1') kind=running ;;
+        'exec '*) kind=program ;;
+        'attach 1') kind=running ;;
+        'logs '*) kind=all ;;
+        'inspect '*) kind=all ;;
+        'stop '*) kind=running ;;
+        'kill '*) kind=running ;;
+        'wait '*) kind=all ;;
+        'rm '*) kind=all ;;
+        'rename 1') kind=all ;;
+        'rename 2') kind=free ;;
+        'generate systemd 1') kind=all ;;
+        'pause '*) kind=running ;;
+        'unpause '*) kind=running ;;
+        'top 1') kind=running ;;
+        'top '*) kind=free ;;
+        'cp 1') kind=files ;;
+        'cp 2') kind=files ;;
+        'stats '*) kind=running ;;
+        'update 1') kind=all ;;
+        'port 1') kind=running ;;
+        'port 2') kind=free ;;
+    esac
 }
 complete -F _sbx_more -o bashdefault -o default sbx

@@ -24,8 +24,8 @@ function __fish_sbx_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c sbx -n "__fish_sbx_needs_command" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
@@ -38,20 +38,36 @@ complete -c sbx -n "__fish_sbx_needs_command" -l mask -d 'Mask a path: an empty 
 complete -c sbx -n "__fish_sbx_needs_command" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
+complete -c sbx -n "__fish_sbx_needs_command" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox\'s)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time; net is shared by --net host' -r -f -a "ipc\t''
+uts\t''
+pid\t''
+cgroup\t''
+time\t''"
+complete -c sbx -n "__fish_sbx_needs_command" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r -f -a "gpu\t''
+audio\t''
+camera\t''
+input\t''
+fuse\t''
+kvm\t''
+tun\t''"
+complete -c sbx -n "__fish_sbx_needs_command" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r -f -a "self\t''
+root\t''
+keep-id\t''
+range\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_needs_command" -s h -l hostname -d 'Host name inside' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_needs_command" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r -f -a "auto\t''
+pty\t''
+inherit\t''
+none\t''"
+complete -c sbx -n "__fish_sbx_needs_command" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l pids-limit -d 'Limit of the number of processes and threads' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
@@ -64,23 +80,26 @@ complete -c sbx -n "__fish_sbx_needs_command" -l device-read-iops -d 'Reads from
 complete -c sbx -n "__fish_sbx_needs_command" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l keep-fd -d 'Keep a file descriptor open for the program' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l pid -d 'Processes: private, or host, as --share pid' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_needs_command" -l pid -d 'Processes: private, or host, as --share pid' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_needs_command" -l uts -d 'Host name: private, or host, as --share uts' -r -f -a "private\t''
+host\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
+complete -c sbx -n "__fish_sbx_needs_command" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_needs_command" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -92,7 +111,10 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+on-failure\t''
+always\t''
+unless-stopped\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_needs_command" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -151,8 +173,8 @@ complete -c sbx -n "__fish_sbx_needs_command" -a "update" -d 'Give a sandbox oth
 complete -c sbx -n "__fish_sbx_needs_command" -a "port" -d 'Print at which ports of the host servers in sandboxes are reached'
 complete -c sbx -n "__fish_sbx_needs_command" -a "events" -d 'Print what has happened to sandboxes, and goes on to happen'
 complete -c sbx -n "__fish_sbx_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
@@ -165,20 +187,36 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l mask -d 'Mask a path: an
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox\'s)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time; net is shared by --net host' -r -f -a "ipc\t''
+uts\t''
+pid\t''
+cgroup\t''
+time\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r -f -a "gpu\t''
+audio\t''
+camera\t''
+input\t''
+fuse\t''
+kvm\t''
+tun\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r -f -a "self\t''
+root\t''
+keep-id\t''
+range\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s h -l hostname -d 'Host name inside' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r -f -a "auto\t''
+pty\t''
+inherit\t''
+none\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pids-limit -d 'Limit of the number of processes and threads' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
@@ -191,23 +229,26 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-read-iops -d 'Rea
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l keep-fd -d 'Keep a file descriptor open for the program' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l pid -d 'Processes: private, or host, as --share pid' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l pid -d 'Processes: private, or host, as --share pid' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l uts -d 'Host name: private, or host, as --share uts' -r -f -a "private\t''
+host\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -219,7 +260,10 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+on-failure\t''
+always\t''
+unless-stopped\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -239,8 +283,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand run" -s q -l quiet -d 'Print no 
 complete -c sbx -n "__fish_sbx_using_subcommand run" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l rm -d 'Remove the record of the sandbox when the program has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
@@ -253,20 +297,36 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mask -d 'Mask a path: a
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox\'s)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time; net is shared by --net host' -r -f -a "ipc\t''
+uts\t''
+pid\t''
+cgroup\t''
+time\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r -f -a "gpu\t''
+audio\t''
+camera\t''
+input\t''
+fuse\t''
+kvm\t''
+tun\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r -f -a "self\t''
+root\t''
+keep-id\t''
+range\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s h -l hostname -d 'Host name inside' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r -f -a "auto\t''
+pty\t''
+inherit\t''
+none\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pids-limit -d 'Limit of the number of processes and threads' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
@@ -279,23 +339,26 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-read-iops -d 'Re
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l keep-fd -d 'Keep a file descriptor open for the program' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pid -d 'Processes: private, or host, as --share pid' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l pid -d 'Processes: private, or host, as --share pid' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l uts -d 'Host name: private, or host, as --share uts' -r -f -a "private\t''
+host\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l status-fd -d 'Accepted as by `run`, without effect' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l receipt -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network-log -d 'Accepted as by `run`, without effect' -r
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -307,7 +370,10 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+on-failure\t''
+always\t''
+unless-stopped\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -329,7 +395,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand plan" -s q -l quiet -d 'Accepted
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -s d -l detach -d 'Run in the background: print the sandbox\'s id once the program has started'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l rm -d 'Remove the record of the sandbox when the program has ended'
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l replace -d 'Remove a sandbox that has the name; one that runs is ended first'
-complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -d 'Check one profile: what of it this host can do' -r
+complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -d 'Check one profile: what of it this host can do' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l kernel-config -d 'List the options of the kernel\'s that sbx has a use for: of this kernel, or of the one whose configuration FILE (or the variable CONFIG) is' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and not __fish_seen_subcommand_from list show check schema help" -f -a "list" -d 'List the profiles'
@@ -347,8 +413,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "check" -d 'Check profiles for errors, and for grants that undo the sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "schema" -d 'Print the JSON schema of the profile language'
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
@@ -361,20 +427,36 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mask -d 'Mask a pat
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox\'s)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time; net is shared by --net host' -r -f -a "ipc\t''
+uts\t''
+pid\t''
+cgroup\t''
+time\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r -f -a "gpu\t''
+audio\t''
+camera\t''
+input\t''
+fuse\t''
+kvm\t''
+tun\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r -f -a "self\t''
+root\t''
+keep-id\t''
+range\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s h -l hostname -d 'Host name inside' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r -f -a "auto\t''
+pty\t''
+inherit\t''
+none\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pids-limit -d 'Limit of the number of processes and threads' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
@@ -387,16 +469,19 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-read-iops -d
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l keep-fd -d 'Keep a file descriptor open for the program' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pid -d 'Processes: private, or host, as --share pid' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l pid -d 'Processes: private, or host, as --share pid' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l uts -d 'Host name: private, or host, as --share uts' -r -f -a "private\t''
+host\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
@@ -416,7 +501,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand selftest" -s P -l publish-all -d
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l privileged -d 'Refused: sbx gives no program such rights'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l verbose -d 'For each line that held, say how that was seen'
-complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -d 'Remove this private home, with all that is in it' -r
+complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -d 'Remove this private home, with all that is in it' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand homes" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -l stat -d 'Print sizes'
 complete -c sbx -n "__fish_sbx_using_subcommand diff" -s p -l patch -d 'Print the differences of texts, as a patch that git applies'
@@ -465,15 +550,15 @@ profile\t''
 image\t''
 runningfor\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l format -d 'Print by a template, such as \'{{.ID}} {{.Names}}\' or \'table {{.ID}}\\t{{.Status}}\', or json' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand ps" -s n -l last -d 'List the N that were made last' -r
+complete -c sbx -n "__fish_sbx_using_subcommand ps" -s n -l last -d 'List the N that were made last' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s a -l all -d 'List those that have ended, too'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s q -l quiet -d 'Print ids only'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l no-trunc -d 'Shorten no ids and commands'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -l noheading -d 'Print no head of the table'
 complete -c sbx -n "__fish_sbx_using_subcommand ps" -s l -l latest -d 'List the one that was made last'
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l profile -d 'Profile: a name (see `sbx profile list`) or a file; if not given, the one for the program, else `default`' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l set -d 'Set any key of the profile, e.g. --set rlimits.nofile=256' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ro -d 'Show a path read-only; options may follow: PATH,optional PATH,noexec' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l rw -d 'Show a path writable; options may follow: PATH,create PATH,optional PATH,noexec PATH,exclusive' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l from -d 'Show this file or directory at the path of the --ro, --rw or --overlay before it' -r -F
@@ -486,20 +571,36 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l mask -d 'Mask a path:
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l hide -d 'Hide a path: it does not exist inside (ENOENT)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l deny -d 'Deny a path: it cannot be opened (EACCES)' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l home -d 'The home: tmpfs (in memory), or private:NAME, which is kept for the next run with that name' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s (NAME* passes all that begin with NAME)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l net -d 'Network: none, private (its own, by pasta or slirp4netns), host, net:NAME (shared with others), or join:PID (a running sandbox\'s)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s p -l publish -d 'Reach a server of a private network at a port of the host; a HOST of 0 is any free port' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l forward -d 'Reach a port of the host\'s loopback in a private network: PORT or HOST:INSIDE' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l share -d 'Share a namespace with the host: ipc, uts, pid, cgroup, time; net is shared by --net host' -r -f -a "ipc\t''
+uts\t''
+pid\t''
+cgroup\t''
+time\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l device -d 'Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev' -r -f -a "gpu\t''
+audio\t''
+camera\t''
+input\t''
+fuse\t''
+kvm\t''
+tun\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s u -l user -d 'User and group ids inside: self, root, UID:GID, keep-id, or range' -r -f -a "self\t''
+root\t''
+keep-id\t''
+range\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s C -l cwd -l workdir -d 'Directory to start in' -r -f -a "(__fish_complete_directories)"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s h -l hostname -d 'Host name inside' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l tty -d 'Terminal: auto, pty (a new one even if no stream is one, in place of pipes and files), inherit or none' -r -f -a "auto\t''
+pty\t''
+inherit\t''
+none\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l timeout -d 'End the program after this time, e.g. 90s or 10m' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l pids-limit -d 'Limit of the number of processes and threads' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
@@ -512,23 +613,26 @@ complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-read-iops -d '
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l device-write-iops -d 'Writes to a disk a second' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stats -d 'Print usage at exit, as text or json; SIGUSR1 prints it now' -r -f -a "text\t''
 json\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l keep-fd -d 'Keep a file descriptor open for the program' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l keep-fd -d 'Keep a file descriptor open for the program' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s v -l volume -d 'Show a file or directory of the host at a path: HOST:PATH, or HOST:PATH:ro' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l mount -d 'The same as type=bind,source=HOST,target=PATH with or without ,readonly, or an empty directory in memory as type=tmpfs,target=PATH' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l env-file -d 'Set the environment variables that a file names in lines NAME=VALUE; --env counts more' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -d 'The network, as --net: none, host, private (bridge, pasta and slirp4netns mean that, too), container:NAME, that of a running sandbox, or the name of one of `sbx network`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network-alias -d 'A name by which others in the network find the sandbox' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ip6 -d 'The address of IPv6 that the sandbox has in the network, as --set network.ip6' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l pid -d 'Processes: private, or host, as --share pid' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l uts -d 'Host name: private, or host, as --share uts' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l ipc -d 'Shared memory and message queues: private, or host, as --share ipc' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l pid -d 'Processes: private, or host, as --share pid' -r -f -a "private\t''
+host\t''"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l uts -d 'Host name: private, or host, as --share uts' -r -f -a "private\t''
+host\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l domainname -d 'NIS domain name inside, as --set process.domainname' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cap-add -d 'Give the program a capability in the sandbox\'s own namespaces, as --set security.capabilities' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l cap-drop -d 'Take a capability away that a profile gives, or ALL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l security-opt -d 'seccomp=unconfined, as --set security.seccomp=off, or mask=PATH, as --mask; accepted: no-new-privileges, label=disable, apparmor=unconfined' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l ulimit -d 'A limit of the kernel\'s, as --set rlimits.NAME' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l expose -d 'Ports that the program listens at, which --publish-all publishes' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l status-fd -d 'Write a JSON line for each event to a file descriptor' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l receipt -d 'Write as JSON what enforces each line of the profile, and what is not enforced, to a file or a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network-log -d 'Write as JSON lines what the rules on a private network refuse, and whom, to the end of a file or to a file descriptor' -r -F
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l name -d 'Name of the sandbox, for `sbx ps`, `sbx stop` and the like; with --detach, a random one if none is given' -r -f
@@ -540,7 +644,10 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+on-failure\t''
+always\t''
+unless-stopped\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -s l -l label -d 'Add a label to the record' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-signal -d 'Signal by which `sbx stop` asks the program to end (default: TERM)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l stop-timeout -d 'Seconds until `sbx stop` ends the program by SIGKILL (default: 10)' -r -f
@@ -569,12 +676,12 @@ complete -c sbx -n "__fish_sbx_using_subcommand start" -l all -d 'Start all that
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s a -l attach -d 'Attach to the program: show what it writes, wait for its end, and exit with its status'
 complete -c sbx -n "__fish_sbx_using_subcommand start" -s i -l interactive -d 'Attach, and pass standard input on'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s f -l filter -d 'Those that meet a condition, as with `sbx ps`' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand restart" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -s a -l all -d 'All, those that do not run, too'
 complete -c sbx -n "__fish_sbx_using_subcommand restart" -l running -d 'All that run'
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -l detach-keys -d 'Keys that leave a program with a terminal to go on; an empty text is none' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand exec" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r
+complete -c sbx -n "__fish_sbx_using_subcommand exec" -s e -l env -d 'Set an environment variable, or without a value pass the caller\'s' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s w -l workdir -d 'Directory to start in: the path inside' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s u -l user -d 'Ids of the program: those of the sandbox\'s program, by number or name; others are refused' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand exec" -s l -l latest -d 'The one that was made last, in place of a name'
@@ -595,7 +702,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand logs" -s f -l follow -d 'Go on w
 complete -c sbx -n "__fish_sbx_using_subcommand logs" -s t -l timestamps -d 'Print the time of each line'
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s f -l format -d 'Print by a template, such as \'{{.State.Pid}}\'' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand inspect" -s l -l latest -d 'The one that was made last, in place of a name'
-complete -c sbx -n "__fish_sbx_using_subcommand stop" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -s t -l time -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s f -l filter -d 'Stop those that meet a condition, as with `sbx ps`' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand stop" -s a -l all -d 'Stop all that run'
@@ -612,7 +719,7 @@ stopped\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand wait" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand wait" -l ignore -d 'Print -1 for names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -l filter -d 'Remove those that meet a condition, as with `sbx ps`' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand rm" -s t -l time -d 'Seconds until one that runs is ended by SIGKILL' -r
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -s t -l time -d 'Seconds until one that runs is ended by SIGKILL' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s f -l force -d 'End those that run first; ignore names that there is no sandbox of'
 complete -c sbx -n "__fish_sbx_using_subcommand rm" -s a -l all -d 'Remove all'
@@ -622,7 +729,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand prune" -l filter -d 'Remove thos
 complete -c sbx -n "__fish_sbx_using_subcommand prune" -s f -l force -d 'Do not ask'
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and not __fish_seen_subcommand_from systemd help" -f -a "systemd" -d 'Print a unit of the user\'s systemd manager that starts and stops a sandbox'
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and not __fish_seen_subcommand_from systemd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -s t -l stop-timeout -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r
+complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -s t -l stop-timeout -d 'Seconds until the program is ended by SIGKILL (default: that of --stop-timeout)' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -l restart-policy -d 'When systemd starts it again: systemd.service(5), Restart=' -r -f -a "no\t''
 on-success\t''
 on-failure\t''
@@ -630,7 +737,7 @@ on-abnormal\t''
 on-watchdog\t''
 on-abort\t''
 always\t''"
-complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -l restart-sec -d 'Seconds that it waits before that' -r
+complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -l restart-sec -d 'Seconds that it waits before that' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -s n -l name -d 'Call the sandbox by its name in place of its id, in the unit and its file\'s name'
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -l new -d 'Have the unit run the program anew each time, by the words of the command line, in place of the sandbox that has a record'
 complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -s f -l files -d 'Write the unit to a file in the current directory, and print its path'
@@ -646,7 +753,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand unpause" -s a -l all -d 'All of 
 complete -c sbx -n "__fish_sbx_using_subcommand top" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand top" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand cp" -s a -l archive -d 'Accepted: what is copied belongs to whoever may make it there, the program inside and the caller outside'
-complete -c sbx -n "__fish_sbx_using_subcommand stats" -s i -l interval -d 'Seconds between two tables' -r
+complete -c sbx -n "__fish_sbx_using_subcommand stats" -s i -l interval -d 'Seconds between two tables' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l format -d 'Print by a template, such as \'{{.Name}} {{.MemUsage}}\', or json' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -s a -l all -d 'Print those that do not run, too'
@@ -654,9 +761,9 @@ complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-stream -d 'Print on
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-reset -d 'Do not clear the terminal between two tables'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l json -d 'Print JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand stats" -l no-trunc -d 'Shorten no ids'
-complete -c sbx -n "__fish_sbx_using_subcommand update" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l pids-limit -d 'Limit of the number of processes and threads' -r
-complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r
+complete -c sbx -n "__fish_sbx_using_subcommand update" -s m -l memory -d 'Memory limit, in bytes, or with K, M, G; `max` is none' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l pids-limit -d 'Limit of the number of processes and threads' -r -f
+complete -c sbx -n "__fish_sbx_using_subcommand update" -l cpus -d 'CPU limit, in CPUs, e.g. 1.5' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l memory-swap -d 'Memory and swap space together, as --set limits.swap_max for what is left of --memory; -1 is no limit' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand update" -l memory-reservation -d 'Memory that is spared as long as others have some to give, as --set limits.memory_low' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand update" -s c -l cpu-shares -d 'Share of the processors, as --set limits.cpu_weight; 1024 is usual' -r -f
@@ -731,3 +838,66 @@ complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "inspect" -d 'Print all that is known of networks, and who is in them, as JSON'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "rm" -d 'Remove networks that no sandbox is in'
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "systemd" -d 'Print a unit of the user\'s systemd manager that starts and stops a sandbox'
+
+# Names, which only sbx knows.
+complete -c sbx -n "__fish_sbx_needs_command" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_needs_command" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
+complete -c sbx -n "__fish_sbx_needs_command" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_needs_command" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
+complete -c sbx -n "__fish_sbx_needs_command" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -r -f -a "(sbx homes | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand diff" -f -a "(echo LAST; sbx uppers | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand commit" -f -a "(echo LAST; sbx uppers | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand discard" -f -a "(echo LAST; sbx uppers | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand export" -f -a "(echo LAST; sbx uppers | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand snapshot" -f -a "(echo LAST; sbx uppers | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand fork" -f -a "(echo LAST; sbx uppers | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from allow" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from connect" -f -a "(sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from connect" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from disconnect" -f -a "(sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from disconnect" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from inspect" -f -a "(sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from rm" -f -a "(sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from remove" -f -a "(sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
+complete -c sbx -n "__fish_sbx_using_subcommand start" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand restart" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand exec" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand attach" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand logs" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand inspect" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand stop" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand kill" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand rm" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand rename" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand generate; and __fish_seen_subcommand_from systemd" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand pause" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand unpause" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand top" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand stats" -f -a "(sbx ps --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand update" -f -a "(sbx ps -a --format '{{.Names}}')"
+complete -c sbx -n "__fish_sbx_using_subcommand port" -f -a "(sbx ps --format '{{.Names}}')"

@@ -1,10 +1,11 @@
 //! Generated files are checked in and up to date: the manual, the completions, the schema, the settings of the built-in profiles.
 //! With SBX_UPDATE=1 these tests rewrite them.
 
+#[path = "common/completed.rs"]
+mod completed;
 #[path = "common/debian.rs"]
 mod debian;
 
-use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 use sbx::profile::{json_schema, schema};
 use std::path::PathBuf;
@@ -25,12 +26,10 @@ fn fresh(file: &str, text: &str) {
 
 #[test]
 fn completions_are_fresh() {
-    for (shell, file) in [(Shell::Bash, "sbx.bash"), (Shell::Zsh, "_sbx"), (Shell::Fish, "sbx.fish")] {
-        let mut out = Vec::new();
-        generate(shell, &mut sbx::cli::completed(), "sbx", &mut out);
-        let more = if shell == Shell::Bash { BASH } else { "" };
-        fresh(&format!("completions/{file}"), &(String::from_utf8(out).unwrap() + more));
-    }
+    assert_eq!(completed::undecided(), [""; 0], "say in tests/common/completed.rs what these values are");
+    fresh("completions/sbx.bash", &completed::bash());
+    fresh("completions/_sbx", &completed::zsh());
+    fresh("completions/sbx.fish", &completed::fish());
 }
 
 #[test]
@@ -94,6 +93,14 @@ fn the_manual_is_fresh() {
         &["plan"],
         &["check"],
         &["selftest"],
+        &["homes"],
+        &["diff"],
+        &["commit"],
+        &["discard"],
+        &["export"],
+        &["uppers"],
+        &["snapshot"],
+        &["fork"],
         &["ps"],
         &["create"],
         &["start"],
@@ -108,7 +115,9 @@ fn the_manual_is_fresh() {
         &["rm"],
         &["prune"],
         &["rename"],
+        &["generate", "systemd"],
         &["network", "create"],
+        &["network", "allow"],
         &["network", "connect"],
         &["network", "disconnect"],
         &["network", "ls"],
@@ -145,9 +154,57 @@ fn the_manual_is_fresh() {
         Man::new(verb.disable_help_flag(true)).render_options_section(&mut options).unwrap();
         let options = String::from_utf8(options).unwrap();
         text.push_str(options.replace(".SH OPTIONS\n", "").as_str());
+        if path == ["homes"] {
+            text.push_str(HOMES);
+        }
     }
     text.push_str(AFTER);
     fresh("man/sbx.1", &text);
+}
+
+/// Each verb of the definition is in the synopsis and has a section, and is in what `sbx --help` prints first.
+#[test]
+fn every_verb_is_in_the_manual_and_in_the_usage() {
+    let text = std::fs::read_to_string(root().join("man/sbx.1")).unwrap();
+    let synopsis = text.split(".SH SYNOPSIS").nth(1).unwrap().split("\n.SH ").next().unwrap();
+    let mut command = sbx::cli::command();
+    command.build();
+    let usage = command.render_usage().to_string();
+    let below = |command: &clap::Command| -> Vec<String> {
+        let names = command.get_subcommands().map(|verb| verb.get_name().to_owned());
+        names.filter(|name| name != "help").collect()
+    };
+    // The words behind a start, of which some begin the entry, and others stand behind a `|`.
+    let entries = |start: &str| -> Vec<String> {
+        let entries = synopsis.split("\n.br\n").filter(|entry| entry.contains(&format!(".B sbx {start}")));
+        let words = entries.flat_map(|entry| entry.lines().filter_map(|line| line.strip_prefix(".B ")));
+        words.map(|word| word.trim_start_matches(&format!("sbx {start}")).to_owned()).collect()
+    };
+    let used = |start: &str| -> Vec<String> {
+        let lines = usage.lines().filter_map(|line| line.split_once("sbx ")?.1.strip_prefix(start)?.split(' ').next());
+        lines.flat_map(|words| words.split('|').map(str::to_owned)).collect()
+    };
+    for verb in below(&command) {
+        let subverbs = below(command.find_subcommand(&verb).unwrap());
+        if subverbs.is_empty() {
+            // `run` may be left out.
+            assert!(verb == "run" || entries("").contains(&verb), "sbx(1), SYNOPSIS: {verb}");
+            assert!(used("").contains(&verb), "usage: {verb}: {usage}");
+            assert!(
+                text.contains(&format!("\n.SH \"SBX {}\"\n", verb.to_uppercase())),
+                "sbx(1): no section for {verb}"
+            );
+        }
+        for subverb in subverbs {
+            let (start, whole) = (format!("{verb} "), format!("{verb} {subverb}"));
+            assert!(entries(&start).contains(&subverb), "sbx(1), SYNOPSIS: {whole}");
+            assert!(used(&start).contains(&subverb), "usage: {whole}: {usage}");
+            assert!(
+                text.contains(&format!("\n.SH \"SBX {}\"\n", whole.to_uppercase())),
+                "sbx(1): no section for {whole}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -178,47 +235,6 @@ fn the_manual_of_profiles_names_every_key_mode_option_and_variable() {
         assert!(table.is_empty() || text.contains(&format!("[{table}]")), "sbx-profile(5) has no [{table}]");
     }
 }
-
-/// What clap_complete does not complete: names of profiles, words of the profile language, and the program with its arguments.
-const BASH: &str = r#"
-_sbx_more() {
-    local cur="$2" i
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        if [[ "${COMP_WORDS[i]}" == "--" ]]; then
-            if declare -F _command_offset >/dev/null; then
-                _command_offset $((i + 1))
-            elif ((i + 1 == COMP_CWORD)); then
-                COMPREPLY=($(compgen -c -- "$cur"))
-            else
-                COMPREPLY=($(compgen -f -- "$cur"))
-            fi
-            return
-        fi
-    done
-    local words=""
-    case "$3" in
-        --profile | show) words=$(sbx profile list 2>/dev/null | awk '{print $1}') ;;
-        logs | start | restart) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        stop | kill | wait | exec | attach | pause | unpause | top | port | stats) words=$(sbx ps --format '{{.Names}}' 2>/dev/null) ;;
-        rm | inspect | rename | update | systemd) words=$(sbx ps -a --format '{{.Names}}' 2>/dev/null) ;;
-        --net) words="none private host" ;;
-        --tty) words="auto pty inherit none" ;;
-        --share) words="ipc uts pid cgroup time" ;;
-        --device) words="gpu audio camera input fuse kvm tun" ;;
-        -u | --user) words="self root range" ;;
-        --ro | --rw | --from | --tmpfs | --mask | --hide | --deny | -C | --cwd) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    esac
-    if [[ -n "$words" ]]; then
-        COMPREPLY=($(compgen -W "$words" -- "$cur"))
-        return
-    fi
-    _sbx "$@"
-    if [[ "$cur" != -* && "${COMP_WORDS[1]}" != @(plan|check|profile|help|create|start|restart|exec|attach|ps|logs|inspect|stop|kill|wait|rm|prune|rename|pause|unpause|top|port|stats|events|update|cp) ]]; then
-        COMPREPLY+=($(compgen -c -- "$cur"))
-    fi
-}
-complete -F _sbx_more -o bashdefault -o default sbx
-"#;
 
 const BEFORE: &str = r#".SH SYNOPSIS
 .B sbx
@@ -392,6 +408,48 @@ const BEFORE: &str = r#".SH SYNOPSIS
 .RB [ \-\-pids\-limit
 .IR N ]
 .I NAME
+.br
+.B sbx generate systemd
+.RB [ \-\-new ]
+.RB [ \-\-name ]
+.RB [ \-\-files ]
+.RB [ \-\-restart\-policy
+.IR WHEN ]
+.I NAME
+.br
+.B sbx homes
+.RB [ \-\-json ]
+.RB [ \-\-remove
+.IR NAME ]...
+.br
+.B sbx network create
+.RB [ \-\-subnet
+.IR CIDR ]...
+.RB [ \-\-gateway
+.IR ADDRESS ]...
+.RB [ \-\-ipv6 ]
+.RB [ \-\-internal ]
+.I NAME
+.br
+.B sbx network connect
+.RB [ \-\-alias
+.IR NAME ]...
+|
+.B disconnect
+.I NETWORK SANDBOX
+.br
+.B sbx network allow
+.I SANDBOX
+.IR HOST [: PORTS ][/ PROTOCOL ]...
+.br
+.B sbx network ls
+.RB [ \-q ]
+.RB [ \-\-json ]
+|
+.B inspect
+|
+.B rm
+.IR NAME ...
 .SH DESCRIPTION
 .B sbx
 runs a program in a sandbox, as an ordinary user: without root, without a set-user-ID program of its own and without a
@@ -485,6 +543,16 @@ and
 have no effect.
 .PP
 The exit status is 0 if nothing failed, 1 if something did, and 125 if the sandbox did not start.
+"#;
+
+const HOMES: &str = r#".PP
+A private home is made by
+.BI "\-\-home private:" NAME\fR,
+or
+.B filesystem.home
+in a profile, and is kept for the next run with that name. Its files are in
+.IR ~/.local/share/sbx/homes/NAME/home .
+What a program left there counts as hostile: look at it before you use it outside. One that a sandbox uses is not removed.
 "#;
 
 const AFTER: &str = r##".PP

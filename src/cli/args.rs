@@ -16,7 +16,15 @@ pub use super::upper_args::*;
     name = "sbx",
     version,
     about = "Run a program in a sandbox, without root, setuid or a daemon",
-    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       sbx run|plan|check|profile|selftest|homes ...\n       sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       sbx create|start|restart|exec|ps|logs|inspect|stop|kill|wait|rm|prune|rename|generate ...\n       sbx pause|unpause|top|port|stats|events|update|cp ...\n       sbx network create|ls|inspect|rm ...",
+    override_usage = "sbx [FLAGS] [--] PROGRAM [ARGUMENT]...\n       \
+                      sbx run|plan|check|selftest|homes ...\n       \
+                      sbx profile list|show|check|schema ...\n       \
+                      sbx diff|commit|discard|export|uppers|snapshot|fork ...\n       \
+                      sbx create|start|restart|exec|attach|ps|logs|inspect ...\n       \
+                      sbx stop|kill|wait|rm|prune|rename|pause|unpause ...\n       \
+                      sbx top|port|stats|events|update|cp ...\n       \
+                      sbx network create|connect|disconnect|allow|ls|inspect|rm ...\n       \
+                      sbx generate systemd ...",
     after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\

@@ -74,7 +74,7 @@ pub struct Sandbox {
     /// Reach a port of the host's loopback in a private network: PORT or HOST:INSIDE
     #[arg(long, value_name = "PORT", value_hint = ValueHint::Other)]
     pub forward: Vec<OsString>,
-    /// Share a namespace with the host: ipc, uts, pid, cgroup, time
+    /// Share a namespace with the host: ipc, uts, pid, cgroup, time; net is shared by --net host
     #[arg(long, value_name = "NAMESPACE")]
     pub share: Vec<OsString>,
     /// Allow a device: gpu, audio, camera, input, fuse, kvm, tun, or a path below /dev
