@@ -116,6 +116,8 @@ fn top_lists_the_processes_of_the_sandbox_alone_with_their_ids_inside_and_outsid
     // sbx's PID 1, the program, which is its child, and that one's.
     assert_eq!((line("1002")[2].as_str(), &line("1001")[2]), ("1", &line("1002")[1]));
     assert_eq!((lines[0][1].as_str(), lines[0][2].as_str()), ("1", "0"));
+    // It has no line of its own, and its name is shown as ps(1) does it.
+    assert!(lines[0].last().unwrap().starts_with('[') && lines[0].last().unwrap().len() > 2, "{table}");
     let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
     assert_eq!(line("1002")[0], user.trim());
     let outside = rows(&top(&["pid", "hpid,comm"]));

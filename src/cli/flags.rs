@@ -182,6 +182,9 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         let value = quote(if given == "-1" { "max" } else { given });
         flags.line(args.order.of("pids-limit", 0), format!("--pids-limit {given}"), "limits.pids_max", value);
     }
+    if let Some(mode) = &args.net {
+        familiar::check_net(utf8(mode, "network.mode")?)?;
+    }
     for (flag, key, value) in [
         ("net", "network.mode", &args.net),
         ("user", "process.user", &args.user),
@@ -196,7 +199,11 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
         if let Some(value) = value {
             let given = utf8(value, key)?;
             // podman's are seconds.
-            let is_number = flag == "timeout" && given.parse::<u32>().is_ok_and(|seconds| seconds > 0);
+            let is_number = flag == "timeout" && given.parse::<u32>().is_ok();
+            if is_number && given.bytes().all(|digit| matches!(digit, b'0' | b'+')) {
+                return Err(Error::new(format!("--timeout {given}: it is no time that a program could have"))
+                    .hint("name seconds, or a time with units: 90, 90s, 10m, 1h30m; leave it out for no limit"));
+            }
             let value = if is_number { quote(&format!("{given}s")) } else { quote(given) };
             flags.line(args.order.of(flag, 0), format!("--{flag} {given}"), key, value);
         }
@@ -271,7 +278,8 @@ fn paths(args: &args::Sandbox, caller: &Caller, flags: &mut Flags) -> Result<()>
     }
     for (at, flag, mode, path, from) in given {
         // `--ro PATH,optional`: options follow as in a profile.
-        let PathFlag { path: read, options } = path_flag::read(path, &caller.cwd)?;
+        let given = if mode == "tmpfs" { familiar::tmpfs(path, &caller.cwd)? } else { None };
+        let PathFlag { path: read, options } = path_flag::read(given.as_deref().unwrap_or(path), &caller.cwd)?;
         let mut value = format!("{mode}{options}");
         let mut label = format!("--{flag} {path}");
         if let Some(from) = from {

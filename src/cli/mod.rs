@@ -63,6 +63,7 @@ mod store;
 mod template;
 mod text;
 mod top;
+mod unread;
 mod update;
 mod upper_args;
 mod uppers;
@@ -134,6 +135,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Err(error) => {
             // clap reports `--help` and `--version` as errors, too, which print to stdout.
             let status = if error.use_stderr() { exit::FAILED } else { 0 };
+            let error = unread::mended(error, &words);
             return match error.print() {
                 Err(failed) if !error.use_stderr() && failed.kind() != std::io::ErrorKind::BrokenPipe => {
                     complain(&output::unwritable(failed))

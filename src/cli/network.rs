@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::exit;
 use crate::proxy::network::message::{self, Answer, Member, Next, Request};
 use crate::spec::Range6;
-use crate::state::{Network, Networks};
+use crate::state::{Network, Networks, check_network_name};
 use crate::sys;
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
@@ -187,7 +187,14 @@ fn one(networks: &Networks, name: &str) -> Result<()> {
         Err(error) => {
             // One whose definition cannot be read is removed all the same: nobody joins it any more.
             let there = networks.all()?.iter().any(|(other, _)| other == name);
-            return if there { networks.forget(name) } else { Err(error.status(MISSING)) };
+            if there {
+                return networks.forget(name);
+            }
+            // A name that no network can have says so itself; to make one is no way to remove it.
+            let unknown = || {
+                Error::new(format!("there is no network `{name}`")).hint("`sbx network ls` lists those that there are")
+            };
+            return Err(check_network_name(name).map_or(error, |()| unknown()).status(MISSING));
         }
     };
     let busy = networks.lock(&network)?;

@@ -24,6 +24,10 @@ pub(super) fn target(flag: &'static str, given: &OsStr, caller: &Caller) -> Resu
         })?;
         return Ok(ReceiptTarget::Descriptor(adopted));
     }
+    if given.is_empty() {
+        return Err(Error::new(format!("{flag}: the name of the file is empty"))
+            .hint(format!("name a file, or the number of a descriptor: {flag} FILE")));
+    }
     let path = caller.cwd.join(given);
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::new(format!("{flag} {}: it is no name of a file", given.display()))

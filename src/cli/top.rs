@@ -6,6 +6,7 @@ use crate::host::{self, Account, IdRange, Process};
 use crate::state::{Entry, Request};
 use crate::sys;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The columns that are printed without others: podman's.
 const USUAL: [&str; 8] = ["user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args"];
@@ -29,7 +30,7 @@ const COLUMNS: &[Column] = &[
     Column { names: &["pid"], head: "PID", value: |p, _| p.pid.into() },
     Column { names: &["ppid"], head: "PPID", value: |p, _| p.parent.into() },
     Column { names: &["pcpu", "%cpu"], head: "%CPU", value: |p, _| pcpu(p).into() },
-    Column { names: &["etime"], head: "ELAPSED", value: |p, _| elapsed::go(p.elapsed).into() },
+    Column { names: &["etime"], head: "ELAPSED", value: |p, _| elapsed::go(milliseconds(p.elapsed)).into() },
     Column { names: &["tty", "tt", "tname"], head: "TTY", value: |p, _| tty(p.terminal).into() },
     Column { names: &["time", "cputime"], head: "TIME", value: |p, _| elapsed::go(p.cpu).into() },
     Column { names: &["args", "command", "cmd"], head: "COMMAND", value: |p, _| command(p).into() },
@@ -142,6 +143,11 @@ fn pcpu(process: &Process) -> String {
     let elapsed = process.elapsed.as_secs_f64();
     let share = if elapsed > 0.0 { process.cpu.as_secs_f64() * 100.0 / elapsed } else { 0.0 };
     format!("{share:.3}")
+}
+
+/// A time without what is shorter than a millisecond, which the kernel's clock for processes does not tell.
+fn milliseconds(time: Duration) -> Duration {
+    Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000)
 }
 
 /// The name of a terminal's device, tty(4) and pts(4).

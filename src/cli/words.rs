@@ -137,16 +137,16 @@ impl<'a> Iterator for Reader<'a> {
 }
 
 /// Whether the flag's value may be the next word.
-fn takes_next(arg: &Arg) -> bool {
+pub(super) fn takes_next(arg: &Arg) -> bool {
     arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
-fn is_long(arg: &Arg, name: &[u8]) -> bool {
+pub(super) fn is_long(arg: &Arg, name: &[u8]) -> bool {
     let names = arg.get_long_and_visible_aliases().unwrap_or_default();
     names.into_iter().chain(arg.get_all_aliases().unwrap_or_default()).any(|known| known.as_bytes() == name)
 }
 
-fn is_short(arg: &Arg, letter: char) -> bool {
+pub(super) fn is_short(arg: &Arg, letter: char) -> bool {
     arg.get_short() == Some(letter) || arg.get_all_short_aliases().unwrap_or_default().contains(&letter)
 }
 

@@ -136,9 +136,10 @@ fn look(number: i32, level: usize) -> Option<(Process, Vec<i32>)> {
     }
     fill(&mut process, &text(dir, c"stat", MOST)?)?;
     let args = text(dir, c"cmdline", MOST_ARGS).unwrap_or_default();
-    process.args = args.trim_end_matches('\0').split('\0').map(str::to_owned).collect();
-    if args.is_empty() {
-        process.args.clear();
+    let args = args.trim_end_matches('\0');
+    // A kernel thread has none, and sbx's own PID 1 has only zeros in their place.
+    if !args.is_empty() {
+        process.args = args.split('\0').map(str::to_owned).collect();
     }
     process.label = text(dir, c"attr/current", MOST).unwrap_or_default().trim_end_matches(['\0', '\n']).to_owned();
     Some((process, ids))

@@ -30,6 +30,7 @@ mod inside_network;
 mod join;
 mod lasting;
 mod layers;
+mod loader;
 mod mapped;
 mod message;
 mod named;

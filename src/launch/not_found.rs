@@ -1,5 +1,6 @@
 //! Why a program is not found inside: where it is on the host, whether it is shown, and what else is missing.
 
+use super::loader;
 use crate::plan::{Op, Plan};
 use crate::sys;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,18 @@ pub(super) fn hint(plan: &Plan, name: &str) -> Option<String> {
         }
         (true, Some(line)) => of_interpreter(&file, &line),
         (true, None) => format!("{path} is there inside; its loader is not: `file {path}` names it"),
-        (false, _) => format!("it is {path} on the host, and not shown: `--ro {path} -- {path}` shows it inside"),
+        (false, script) => {
+            let (what, needed) = match script {
+                Some(line) => ("interpreter", Some(line)),
+                None => ("loader", loader::of(&file)),
+            };
+            match needed.filter(|needed| !is_shown(plan, Path::new(needed))) {
+                Some(needed) => format!(
+                    "it is {path} on the host, and not shown, and neither is its {what} {needed}: leave out what hides them, or show them with all that they need (`ldd {path}` lists libraries)"
+                ),
+                None => format!("it is {path} on the host, and not shown: `--ro {path} -- {path}` shows it inside"),
+            }
+        }
     })
 }
 

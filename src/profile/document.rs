@@ -244,7 +244,7 @@ impl Reader<'_> {
         let help = match schema::nearest(word, words.iter().copied()) {
             _ if gone.is_some() => gone.map_or_else(String::new, |(_, _, instead)| (*instead).to_owned()),
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it takes: {switch}{}", words.join(", ")),
+            None => format!("it takes: {switch}{}{}", words.join(", "), forms(key)),
         };
         self.error(text.at.span.clone(), format!("`{}` does not know `{word}`", key.name), Some(help));
         false
@@ -270,6 +270,13 @@ impl Reader<'_> {
         self.error(value.span(), format!("`{}` takes {wanted}, not {found}", key.name), Some(help));
         None
     }
+}
+
+/// What a key takes besides words, as a part of their list.
+fn forms(key: &Key) -> String {
+    let Kind::WordOr(_, starts) = key.kind else { return String::new() };
+    // `join:` is followed by a number, and all others by names.
+    starts.iter().map(|start| format!(", {start}{}", if *start == "join:" { "PID" } else { "NAME" })).collect()
 }
 
 fn article(noun: &str) -> String {

@@ -423,5 +423,7 @@ fn unknown(word: &str) -> Error {
 fn in_use(name: &str, id: Option<&Id>) -> Error {
     let by = id.map(|id| format!(" by {}", id.short())).unwrap_or_default();
     Error::new(format!("the name `{name}` is in use{by}"))
-        .hint(format!("take another one, or give it free: sbx rm {name}, or sbx rename {name} OTHER"))
+        .hint(format!(
+            "take another one, or give it free: sbx rm -f {name} ends the sandbox if it runs, and removes it, as --replace does; sbx rename {name} OTHER keeps it"
+        ))
 }

@@ -38,7 +38,10 @@ pub(in crate::cli) fn bytes(text: &str) -> String {
         _ => {
             let upper = number.to_ascii_uppercase();
             let short = upper.strip_suffix("IB").or_else(|| upper.strip_suffix('B')).unwrap_or(&upper);
-            short.to_owned()
+            // What is no size stays as it was written, for the message about it.
+            let digits = short.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(short);
+            let is_size = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if is_size { short.to_owned() } else { number.to_owned() }
         }
     };
     if prefer { number + ",prefer" } else { number }
@@ -59,6 +62,9 @@ mod tests {
             ("-1", "max"),
             ("1g,prefer", "1G,prefer"),
             ("max", "max"),
+            ("foo", "foo"),
+            ("1.5g", "1.5g"),
+            ("b", "b"),
         ] {
             assert_eq!(bytes(given), said, "{given}");
         }

@@ -8,7 +8,8 @@ mod ports;
 mod security;
 
 pub(super) use line::{Line, Said, bytes};
-pub(super) use namespaces::Joined;
+pub(super) use mounts::tmpfs;
+pub(super) use namespaces::{Joined, check_net};
 pub(super) use ports::published;
 
 use super::args::Sandbox;

@@ -3,7 +3,7 @@
 use super::line::{Line, Said, bytes};
 use crate::cli::args::Familiar;
 use crate::cli::path_flag::absolute;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use std::path::Path;
 
 /// What these flags say.
@@ -90,6 +90,54 @@ fn mount(text: &str, cwd: &Path) -> Result<Line> {
     }
 }
 
+/// The words of `--tmpfs` for what podman and docker write `PATH:OPTIONS`; none for a path without such options.
+///
+/// # Errors
+///
+/// An option is one that sbx has nothing for.
+pub(in crate::cli) fn tmpfs(text: &str, cwd: &Path) -> Result<Option<String>> {
+    const KNOWN: [&str; 17] = [
+        "size",
+        "mode",
+        "uid",
+        "gid",
+        "nr_inodes",
+        "nr_blocks",
+        "rw",
+        "ro",
+        "noexec",
+        "exec",
+        "nosuid",
+        "suid",
+        "nodev",
+        "dev",
+        "tmpcopyup",
+        "notmpcopyup",
+        "U",
+    ];
+    let name = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+    let Some((path, options)) = text.rsplit_once(':') else { return Ok(None) };
+    // A path may have a colon itself.
+    let is_option = options.split(',').next().is_some_and(|first| KNOWN.contains(&name(first).as_str()));
+    if !is_option || cwd.join(text).symlink_metadata().is_ok() {
+        return Ok(None);
+    }
+    let mut said = path.to_owned();
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some(("size", size)) => said.push_str(&format!(",size={}", bytes(size))),
+            None if option == "noexec" => said.push_str(",noexec"),
+            // What such a directory is anyway: writable, and without set-user-ID programs and devices.
+            None if ["rw", "exec", "nosuid", "nodev", "notmpcopyup", "U"].contains(&option) => {}
+            _ => {
+                return Err(Error::new(format!("--tmpfs {}: sbx has no option `{}` for it", printable(text), printable(option)))
+                    .hint("size=SIZE and noexec are known, by `--tmpfs PATH,size=64M,noexec` as well; it is writable, nosuid and nodev anyway"));
+            }
+        }
+    }
+    Ok(Some(said))
+}
+
 fn path(target: &str, mode: &str, host: &str, more: &str, cwd: &Path) -> Result<Line> {
     let source = absolute(host, cwd)?.replace('\\', "\\\\").replace('"', "\\\"");
     Ok(Line::Path(inside(target)?, format!("{mode}{more},from=\"{source}\"")))
@@ -112,6 +160,29 @@ mod tests {
             Ok(Line::Path(path, value)) => format!("{path} {value}"),
             Ok(line) => format!("{line:?}"),
             Err(error) => format!("! {}", error.message),
+        }
+    }
+
+    #[test]
+    fn what_podman_writes_behind_the_colon_of_a_tmpfs_is_said_in_other_words_or_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("d:rw")).unwrap();
+        let said = |text: &str| tmpfs(text, dir.path()).map_err(|error| error.message);
+        for (given, words) in [
+            ("/mnt:size=1m", Some("/mnt,size=1M")),
+            ("/mnt:rw,size=64k,noexec,nosuid,nodev", Some("/mnt,size=64K,noexec")),
+            ("/a:b:rw", Some("/a:b")),
+            ("/mnt", None),
+            ("/mnt,size=1m", None),
+            ("/mnt:there", None),
+            ("d:rw", None),
+        ] {
+            assert_eq!(said(given), Ok(words.map(str::to_owned)), "{given}");
+        }
+        for wrong in
+            ["/mnt:ro", "/mnt:mode=1777", "/mnt:size=1m,huge=always", "/mnt:size", "/mnt:suid", "/mnt:tmpcopyup"]
+        {
+            assert!(said(wrong).is_err(), "{wrong}");
         }
     }
 

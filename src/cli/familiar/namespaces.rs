@@ -6,7 +6,7 @@ use crate::cli::store;
 use crate::cli::text::utf8;
 use crate::error::{Error, Result, printable};
 use crate::host;
-use crate::profile::Merged;
+use crate::profile::{Merged, schema};
 use crate::state::{Monitor, Silence, Status};
 
 /// The key that these flags set.
@@ -68,6 +68,31 @@ fn mode(text: &str) -> Result<String> {
         // That of a network, as with podman and docker.
         _ => format!("net:{text}"),
     })
+}
+
+/// Refuses what `--net` does not know, and says which flag knows it.
+///
+/// # Errors
+///
+/// It is no mode.
+pub(in crate::cli) fn check_net(text: &str) -> Result<()> {
+    const WORDS: [&str; 3] = ["none", "private", "host"];
+    // A slip is the profile language's to tell.
+    if WORDS.contains(&text)
+        || text.starts_with("net:")
+        || text.starts_with("join:")
+        || schema::nearest(text, WORDS).is_some()
+    {
+        return Ok(());
+    }
+    let known = "it takes none, private, host, net:NAME (a network of `sbx network`) and join:PID";
+    Err(Error::new(format!("--net {}: sbx does not know it", printable(text))).hint(match text {
+        "bridge" | "pasta" | "slirp4netns" | "default" => format!("{known}; --network {text} is --net private"),
+        _ if text.starts_with("container:") => {
+            format!("{known}; --network {} joins the network of a running sandbox", printable(text))
+        }
+        _ => format!("{known}; --network takes the name of a network, container:NAME, and podman's words, too"),
+    }))
 }
 
 /// The first process of a running sandbox, its host name, and what is to be checked once that was looked at.

@@ -274,7 +274,7 @@ impl<'a> Builder<'a> {
     /// Refuses a key of a private network in a profile that has none, unless a later layer has taken the network away. A project's
     /// file may only tighten, whatever there is.
     fn no_effect(&mut self, key: &str, at: &At) {
-        let help = "write `mode = \"private\"` in [network], or leave it out";
+        let help = "write `mode = \"private\"` in [network], or `--net private`, or leave it out";
         self.no_effect_of(key, "a private network", help, at);
     }
 
