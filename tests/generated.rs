@@ -162,6 +162,19 @@ fn the_manual_is_fresh() {
     fresh("man/sbx.1", &text);
 }
 
+/// What `--help` ends with is broken where the terminal's lines end, and not within a sentence.
+#[test]
+fn no_line_of_help_ends_within_a_sentence() {
+    let mut command = sbx::cli::command();
+    command.build();
+    for verb in command.get_subcommands() {
+        let text = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let broken =
+            text.lines().skip(1).find(|line| line.starts_with(|first: char| first.is_lowercase() || first == '~'));
+        assert_eq!(broken, None, "sbx {}", verb.get_name());
+    }
+}
+
 /// Each verb of the definition is in the synopsis and has a section, and is in what `sbx --help` prints first.
 #[test]
 fn every_verb_is_in_the_manual_and_in_the_usage() {

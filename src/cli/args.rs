@@ -25,7 +25,7 @@ pub use super::upper_args::*;
                       sbx top|port|stats|events|update|cp ...\n       \
                       sbx network create|connect|disconnect|allow|ls|inspect|rm ...\n       \
                       sbx generate systemd ...",
-    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program\n\
+    after_help = "`sbx PROGRAM` is short for `sbx run PROGRAM`; `sbx run --help` lists its flags. To run a program \
                   that has the name of a verb, write `sbx -- check`.\n\n\
                   Examples:\n\
                   \x20 sbx -- ./downloaded-tool --help      system read-only, empty home, no network\n\
@@ -33,7 +33,7 @@ pub use super::upper_args::*;
                   \x20 sbx --profile ci -- cargo test       a build or a test, without network\n\
                   \x20 sbx --rw out --net host -- ./tool    the default, with a writable directory and the network\n\
                   \x20 sbx plan --profile ci -- cargo test  what a run would do\n\n\
-                  Exit status: the program's own; 128+N if signal N ended it; 124 timed out; 125 sbx failed before\n\
+                  Exit status: the program's own; 128+N if signal N ended it; 124 timed out; 125 sbx failed before \
                   the program started; 126 it could not be executed; 127 it was not found.\n\
                   Manual: sbx(1), sbx-profile(5).",
     subcommand_required = true,
@@ -71,28 +71,28 @@ pub enum Verb {
     /// Try from inside a sandbox what a hostile program would try
     #[command(
         disable_help_flag = true,
-        after_help = "Each line says `held` (it did not work), `shared` (it worked, and the profile allows it),\n\
+        after_help = "Each line says `held` (it did not work), `shared` (it worked, and the profile allows it), \
                             `FAILED` (it worked, and should not) or `not run` (it could not be tried here, and why).\n\
                             Exit status: 0 if nothing failed, 1 if something did, 125 if the sandbox did not start."
     )]
     Selftest(Selftest),
     /// List the private homes that are kept, or remove some
     #[command(
-        after_help = "A private home is made by `--home private:NAME`, or `filesystem.home` in a profile. Its files are at\n\
-                            ~/.local/share/sbx/homes/NAME/home. What a program left there counts as hostile: look at it before you\n\
+        after_help = "A private home is made by `--home private:NAME`, or `filesystem.home` in a profile. Its files are at \
+                            ~/.local/share/sbx/homes/NAME/home. What a program left there counts as hostile: look at it before you \
                             use it outside."
     )]
     Homes(Homes),
     /// Show what differs in upper layers from the host
     #[command(
-        after_help = "A line for each path: A added, M modified, D deleted; `!` marks one that has changed on the host\n\
+        after_help = "A line for each path: A added, M modified, D deleted; `!` marks one that has changed on the host \
                             since the program saw it. NAME is that of `--upper keep:NAME`, or LAST for those used last."
     )]
     Diff(Diff),
     /// Put changes of upper layers onto the host
     #[command(
-        after_help = "Each file is replaced at once. One that has changed on the host since the program saw it is left as\n\
-                            it is, and named; so is one that cannot be put there. A commit that was interrupted is finished by\n\
+        after_help = "Each file is replaced at once. One that has changed on the host since the program saw it is left as \
+                            it is, and named; so is one that cannot be put there. A commit that was interrupted is finished by \
                             the next one. Exit status: 0 if everything was put onto the host, 1 if not."
     )]
     Commit(Commit),
@@ -108,9 +108,9 @@ pub enum Verb {
     Fork(Fork),
     /// Make, list and remove networks that sandboxes share, connect running sandboxes to them, and let these reach more
     #[command(
-        after_help = "A sandbox joins a network by `--network NAME`, or network.mode = \"net:NAME\" in a profile. Sandboxes in one\n\
-                            network reach each other by their addresses, and by their names: that of `--name`, and each `--network-alias`,\n\
-                            with or without `.` and the name of the network behind it. A network has addresses of IPv4, and of IPv6\n\
+        after_help = "A sandbox joins a network by `--network NAME`, or network.mode = \"net:NAME\" in a profile. Sandboxes in one \
+                            network reach each other by their addresses, and by their names: that of `--name`, and each `--network-alias`, \
+                            with or without `.` and the name of the network behind it. A network has addresses of IPv4, and of IPv6 \
                             if it is made with `--ipv6`.\n\
                             `connect` puts a running sandbox of one network into another one, too: sbx network connect NETWORK SANDBOX\n\
                             `allow` is for a private network, too: sbx network allow SANDBOX example.org:443"
@@ -128,7 +128,7 @@ pub enum Verb {
     Restart(Restart),
     /// Execute a further program in a running sandbox
     #[command(
-        after_help = "Exit status: that of the program; 125 if it could not be tried (255 if the sandbox does not run), 126 if it cannot be executed, 127 if it is\n\
+        after_help = "Exit status: that of the program; 125 if it could not be tried (255 if the sandbox does not run), 126 if it cannot be executed, 127 if it is \
                             not found."
     )]
     Exec(Exec),

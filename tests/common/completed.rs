@@ -227,10 +227,16 @@ pub fn fish() -> String {
     text.push_str("\n# Names, which only sbx knows.\n");
     let mut command = sbx::cli::completed();
     command.build();
-    let list_of = |kind| LISTS.iter().find(|(of, ..)| *of == kind).map(|(.., command)| command.replace('$', "\\$"));
+    let list_of = |kind| {
+        LISTS.iter().find(|(of, ..)| *of == kind).map(|(.., command)| command.replace('$', "\\$").replace('"', "\\\""))
+    };
     for (verb, definition) in verbs(&command) {
         let when = match verb.split_once(' ') {
-            _ if verb.is_empty() => "__fish_sbx_needs_command".to_owned(),
+            // The function for that fails where a flag has no value yet.
+            _ if verb.is_empty() => {
+                let names: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+                format!("not __fish_sbx_using_subcommand {}", names.join(" "))
+            }
             None => format!("__fish_sbx_using_subcommand {verb}"),
             Some((above, below)) => {
                 format!("__fish_sbx_using_subcommand {above}; and __fish_seen_subcommand_from {below}")
