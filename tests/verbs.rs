@@ -177,6 +177,39 @@ fn many_processes_do_not_keep_top_from_listing_them() {
     }
 }
 
+/// The first of so many ports of loopback that nobody listens at.
+fn free_ports(count: u16) -> u16 {
+    let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    // Below those that the kernel gives to programs which ask for any.
+    (20_000..32_000).step_by(500).find(|first| (*first..first + count).all(is_free)).unwrap()
+}
+
+#[test]
+fn hundreds_of_ports_are_recorded_and_what_a_record_has_no_room_for_is_refused_before_the_start() {
+    need!(userns(), tools(&["pasta"]), common::tun());
+    let records = Records::new();
+    let (first, last) = (free_ports(300), 299);
+    let range = format!("{first}-{}:1000-{}", first + last, 1000 + last);
+    records.start(&["--name", "x", "--net", "private", "-p", &range], "sleep 1000");
+    assert_eq!(records.inspect("x", ".State.Status"), "running");
+    let ports = records.run(&["port", "x"]).ok();
+    assert_eq!(ports.lines().count(), 300, "{ports}");
+    assert!(ports.ends_with(&format!("{}/tcp -> 127.0.0.1:{}\n", 1000 + last, first + last)), "{ports}");
+    assert_eq!(records.run(&["port", "x", "1001"]).ok(), format!("127.0.0.1:{}\n", first + 1));
+    let json: serde_json::Value = serde_json::from_str(&records.run(&["ps", "--json"]).ok()).unwrap();
+    assert_eq!(json[0]["Ports"].as_array().unwrap().len(), 300);
+    records.run(&["rm", "-f", "-t", "0", "x"]).ok();
+    // Those that the host chooses do not follow each other.
+    let apart: Vec<_> = (1..=150).flat_map(|inside| ["-p".to_owned(), format!("0:{inside}")]).collect();
+    let apart: Vec<_> = apart.iter().map(String::as_str).collect();
+    for verb in [&["run", "-d"][..], &["create"], &["plan", "-d"]] {
+        let args = [verb, &["--net", "private"], &apart, &["--", "true"]].concat();
+        let err = records.run(&args).failed(125);
+        assert!(err.contains("150 published ports are too many for the record of a sandbox"), "{err}");
+    }
+    assert_eq!(records.left(), [""; 0]);
+}
+
 #[test]
 fn port_prints_where_servers_are_reached_also_at_a_port_that_the_host_chose() {
     need!(userns(), tools(&["pasta"]), common::tun());

@@ -4,7 +4,7 @@ use super::template::Template;
 use super::{args, elapsed, listed, output, store};
 use crate::error::Result;
 use crate::exit;
-use crate::state::{Cause, Entry, InNetwork, Request, Status};
+use crate::state::{Cause, Entry, InNetwork, Live, Request, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ fn inspected(entry: &Entry) -> Value {
         },
         "NetworkSettings": {
             "Networks": live.filter(|live| live.started.is_some()).map_or_else(|| json!({}), |_| networks(entry)),
-            "Ports": live.map(|live| live.ports.clone()).unwrap_or_default(),
+            "Ports": live.map(Live::ports).unwrap_or_default(),
             "Rules": live.filter(|live| live.started.is_some()).and_then(|_| rules(entry)),
         },
     })

@@ -7,7 +7,7 @@ use crate::launch::{CIDFILE, IdFile, Keys, Recorded};
 use crate::plan::Plan;
 use crate::proxy::network::message::is_name;
 use crate::spec::{Sandbox, parse_size};
-use crate::state::{self, Begun, Happened, Id, LOG_SIZE, Spec, Store, Text, check_name};
+use crate::state::{self, Begun, Happened, Id, LOG_SIZE, Live, Port, Spec, Store, Text, check_name};
 use crate::sys;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -182,6 +182,18 @@ pub(super) fn spec(args: &args::Run, sandbox: &Sandbox, plan: &Plan) -> Result<S
     // Before another one goes for its name.
     spec.encode()?;
     Ok(spec)
+}
+
+/// Refuses ports that the record of a running sandbox has no room for.
+pub(super) fn check_ports(plan: &Plan) -> Result<()> {
+    // One of any number follows none.
+    let host = |host: u16| if host == 0 { u16::MAX } else { host };
+    let ports = plan.ports.iter().map(|planned| Port { host: host(planned.port.host), ..Port::from(&planned.port) });
+    if Live::has_room_for(ports) {
+        return Ok(());
+    }
+    Err(Error::new(format!("{} published ports are too many for the record of a sandbox", plan.ports.len()))
+        .hint("publish them as ranges, which take the room of one port (-p 8000-8999:8000-8999), or fewer of them"))
 }
 
 /// Where the id of a new record is written, if somewhere.

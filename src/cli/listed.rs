@@ -255,11 +255,8 @@ fn running_for(created: u64) -> String {
     }
 }
 
-fn ports(status: &Status) -> &[Port] {
-    match status {
-        Status::Running(live) => &live.ports,
-        _ => &[],
-    }
+fn ports(status: &Status) -> Vec<Port> {
+    if let Status::Running(live) = status { live.ports() } else { Vec::new() }
 }
 
 /// The fields of a row for `--format`, with podman's names.

@@ -137,12 +137,12 @@ fn last(
         });
         *open = Some(number).filter(|_| !line.ends);
         kept.push_back((number, text.to_vec()));
-        while kept.front().is_some_and(|(number, _)| number + most <= lines) {
+        while kept.front().is_some_and(|(number, _)| number.saturating_add(most) <= lines) {
             kept.pop_front();
         }
         ControlFlow::Continue(())
     })?;
-    Ok(kept.into_iter().filter(|(number, _)| number + most > lines).map(|(_, text)| text).collect())
+    Ok(kept.into_iter().filter(|(number, _)| number.saturating_add(most) > lines).map(|(_, text)| text).collect())
 }
 
 /// What is printed.

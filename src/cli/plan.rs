@@ -13,6 +13,9 @@ pub(super) fn main(args: &args::Plan) -> Result<u8> {
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let facts = facts.with_settings();
     let plan = plan::plan(&sandbox, &facts)?;
+    if kept::is_wanted(&args.kept) {
+        kept::check_ports(&plan)?;
+    }
     let receipt = plan::receipt(&sandbox, &plan);
     let text = if args.json {
         let failed = |error| {

@@ -59,7 +59,7 @@ fn wanted(text: &str) -> Result<(u16, String)> {
 
 fn published(entry: &Entry) -> Result<Vec<Port>> {
     match entry.status() {
-        Status::Running(live) => Ok(live.ports),
+        Status::Running(live) => Ok(live.ports()),
         other => Err(Error::new(format!(
             "{} is {}, and ports are published only while it runs",
             entry.called(),

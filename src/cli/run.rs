@@ -80,6 +80,9 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
     status.network_log = log.map(|log| receipt::network_log(log, &plan)).transpose()?;
     status.id_file.as_ref().map_or(Ok(()), |file| file.check(&plan))?;
     tell(&plan.notes, status);
+    if kept::is_wanted(&args.kept) {
+        kept::check_ports(&plan)?;
+    }
     if kept::is_wanted(&args.kept) && status.record.is_none() {
         let id = id.map_or_else(Id::random, Ok)?;
         // Before another one goes for it.

@@ -16,6 +16,7 @@ pub(super) fn create(args: &args::Run) -> Result<u8> {
     let mut file = kept::id_file(&args.kept, &caller)?;
     let (sandbox, facts) = layers::sandbox(&args.sandbox, &args.program, &caller)?;
     let plan = plan::plan(&sandbox, &facts)?;
+    kept::check_ports(&plan)?;
     file.as_ref().map_or(Ok(()), |file| file.check(&plan))?;
     let store = store::store()?;
     let id = Id::random()?;

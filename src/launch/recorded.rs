@@ -77,13 +77,16 @@ pub struct Recorded {
     stopped: bool,
     /// Something that has happened could not be told to `sbx events`.
     untold: bool,
+    /// Why what is so could not be written, until that is told.
+    unwritten: Option<String>,
 }
 
 impl Recorded {
     /// A run with this record. What comes from `outputs`, which do not block, goes to its log.
     pub fn new(held: Held, outputs: Option<[OwnedFd; 2]>) -> Recorded {
         let live = Live { monitor: sys::pid(), ..Live::default() };
-        Recorded { held, live, outputs, attached: Attached::default(), ended: false, stopped: false, untold: false }
+        let attached = Attached::default();
+        Recorded { held, live, outputs, attached, ended: false, stopped: false, untold: false, unwritten: None }
     }
 
     /// Says that the program's standard input is a pipe with this write end.
@@ -152,7 +155,17 @@ impl Recorded {
 
     pub(super) fn paused(&mut self, on: bool) {
         self.live.paused = on;
-        let _ = self.held.write(&self.live);
+        self.write();
+    }
+
+    /// Writes what is so.
+    fn write(&mut self) {
+        self.unwritten = self.held.write(&self.live).err().map(|error| error.message).or(self.unwritten.take());
+    }
+
+    /// Why something of what is so could not be written since this was asked last.
+    pub(super) fn unwritten(&mut self) -> Option<String> {
+        self.unwritten.take()
     }
 
     /// The record's id.
@@ -246,20 +259,14 @@ impl Recorded {
         self.live.started = Some(sys::realtime_nanoseconds());
         self.live.started_since_boot = sys::boottime_nanoseconds();
         // What was written once can be written again: its blocks are reserved.
-        let _ = self.held.write(&self.live);
+        self.write();
         let again = (self.live.restarts > 0).then_some(Happened::Restart);
         [Happened::Start].into_iter().chain(again).collect()
     }
 
     pub(super) fn published(&mut self, ports: &[(u16, &Published)]) {
-        let port = |port: &Published| Port {
-            address: port.address.to_string(),
-            host: port.host,
-            inside: port.inside,
-            transport: port.transport.word().to_owned(),
-        };
-        self.live.ports = ports.iter().map(|(_, published)| port(published)).collect();
-        let _ = self.held.write(&self.live);
+        self.live.publish(ports.iter().map(|(_, published)| Port::from(*published)));
+        self.write();
     }
 
     pub(super) fn exited(&mut self, outcome: &Outcome, oom: bool) -> Vec<Happened> {

@@ -165,6 +165,15 @@ impl Status {
     }
 }
 
+impl Status {
+    /// Tells what `sbx ps` and the like do not know.
+    fn note_unwritten(&mut self) {
+        if let Some(why) = self.record.as_mut().and_then(Recorded::unwritten) {
+            self.note(&format!("what `sbx ps`, `port` and `inspect` say of the sandbox is not up to date: {why}"));
+        }
+    }
+}
+
 impl Events for Status {
     fn wants_hints(&self) -> bool {
         !self.quiet
@@ -245,6 +254,7 @@ impl Events for Status {
         if let Some(record) = &mut self.record {
             record.paused(on);
         }
+        self.note_unwritten();
         self.happened(if on { &Happened::Pause } else { &Happened::Unpause });
     }
 
@@ -259,6 +269,7 @@ impl Events for Status {
     fn started(&mut self, pid: i32) {
         let happened = self.record.as_mut().map(|record| record.started(pid));
         happened.iter().flatten().for_each(|what| self.happened(what));
+        self.note_unwritten();
         if let (Some(record), Some(file)) = (&self.record, self.id_file.take())
             && let Err(error) = file.publish(record.id().as_str())
         {
@@ -285,6 +296,7 @@ impl Events for Status {
         if let Some(record) = &mut self.record {
             record.published(ports);
         }
+        self.note_unwritten();
         for (asked, port) in ports {
             self.tell(&json!({"event": "published", "address": port.address, "host": port.host, "inside": port.inside,
                 "transport": port.transport}));

@@ -1,6 +1,8 @@
 //! What a record holds. Each field has a default, so that records of other versions can be read.
 
+use super::slot;
 use crate::error::{Error, Result};
+use crate::spec::Published;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -129,8 +131,42 @@ pub struct Live {
     pub restarting: bool,
     /// Its processes are frozen.
     pub paused: bool,
-    /// The ports that are published.
+    /// The ports that are published, those that follow each other as one: see [`Live::ports`].
     pub ports: Vec<Port>,
+}
+
+impl Live {
+    /// The ports that are published, one by one.
+    pub fn ports(&self) -> Vec<Port> {
+        /// More than there are of both protocols.
+        const MOST: usize = 2 << 16;
+        self.ports.iter().flat_map(Port::each).take(MOST).collect()
+    }
+
+    /// Says which ports are published.
+    pub fn publish(&mut self, ports: impl Iterator<Item = Port>) {
+        self.ports.clear();
+        for port in ports {
+            match self.ports.last_mut().filter(|last| last.goes_on_with(&port)) {
+                Some(last) => last.count = last.count.max(1) + 1,
+                None => self.ports.push(port),
+            }
+        }
+    }
+
+    /// Whether it can be written with these ports, whatever else is so by then.
+    pub fn has_room_for(ports: impl Iterator<Item = Port>) -> bool {
+        let mut longest = Live {
+            monitor: i32::MIN,
+            pid: i32::MIN,
+            started: Some(u64::MAX),
+            started_since_boot: u64::MAX,
+            restarts: u32::MAX,
+            ..Live::default()
+        };
+        longest.publish(ports);
+        slot::fits(&longest)
+    }
 }
 
 /// A published port.
@@ -145,6 +181,21 @@ pub struct Port {
     pub inside: u16,
     /// tcp or udp.
     pub transport: String,
+    /// How many there are from this one on, each with the port inside that follows; 0 is one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u16,
+}
+
+fn is_one(count: &u16) -> bool {
+    *count <= 1
+}
+
+impl From<&Published> for Port {
+    fn from(port: &Published) -> Port {
+        let Published { address, host, inside, transport, .. } = port;
+        let transport = transport.word().to_owned();
+        Port { address: address.to_string(), host: *host, inside: *inside, transport, count: 0 }
+    }
 }
 
 impl std::fmt::Display for Port {
@@ -155,6 +206,24 @@ impl std::fmt::Display for Port {
 }
 
 impl Port {
+    /// The ports that this stands for, one by one.
+    fn each(&self) -> impl Iterator<Item = Port> {
+        (0..self.count.max(1)).map_while(|number| {
+            let (host, inside) = (self.host.checked_add(number)?, self.inside.checked_add(number)?);
+            Some(Port { host, inside, count: 0, ..self.clone() })
+        })
+    }
+
+    /// Whether a single port is the one that follows.
+    fn goes_on_with(&self, next: &Port) -> bool {
+        let count = self.count.max(1);
+        let follows = |first: u16, next: u16| first.checked_add(count) == Some(next);
+        count < u16::MAX
+            && (&self.address, &self.transport) == (&next.address, &next.transport)
+            && follows(self.host, next.host)
+            && follows(self.inside, next.inside)
+    }
+
     /// Where it is reached: the address and the port of the host.
     pub fn at(&self) -> String {
         let Port { address, host, .. } = self;
@@ -271,6 +340,28 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn port(host: u16, inside: u16, transport: &str) -> Port {
+        Port { address: "127.0.0.1".into(), host, inside, transport: transport.into(), count: 0 }
+    }
+
+    #[test]
+    fn ports_that_follow_each_other_take_the_room_of_one() {
+        let mut ports: Vec<_> = (0..=60_000).map(|number| port(5000 + number, 1 + number, "tcp")).collect();
+        ports.extend([port(65_001, 60_002, "udp"), port(65_002, 60_004, "udp"), port(65_535, 65_535, "tcp")]);
+        let mut live = Live::default();
+        live.publish(ports.clone().into_iter());
+        assert!(live.ports.len() == 4 && live.ports() == ports, "{:?}", live.ports);
+        assert!(Live::has_room_for(ports.into_iter()));
+        let apart = |count: u16| (0..count).map(|number| port(2 * number, 80, "tcp"));
+        assert!(Live::has_room_for(apart(90)) && !Live::has_room_for(apart(150)));
+        // As it was written before.
+        let old: Live = serde_json::from_str(
+            "{\"ports\":[{\"address\":\"127.0.0.1\",\"host\":1,\"inside\":2,\"transport\":\"tcp\"}]}",
+        )
+        .unwrap();
+        assert_eq!(old.ports(), [port(1, 2, "tcp")]);
+    }
 
     #[test]
     fn what_could_not_be_read_again_is_not_written() {

@@ -239,8 +239,15 @@ impl Answer {
 
     /// The message, which is no longer than [`LONGEST`].
     pub fn encode(&self) -> Vec<u8> {
-        let error = self.error.as_ref().map(|error| error.chars().take(LONGEST_ERROR).collect());
-        serde_json::to_vec(&Answer { error, ..self.clone() }).unwrap_or_default()
+        let bounded = |text: &String| text.chars().take(LONGEST_ERROR).collect();
+        let (error, hints) = (self.error.as_ref().map(bounded), self.hints.iter().map(bounded).collect());
+        let mut answer = Answer { error, hints, ..self.clone() };
+        loop {
+            let text = serde_json::to_vec(&answer).unwrap_or_default();
+            if text.len() <= LONGEST || answer.hints.pop().is_none() {
+                return text;
+            }
+        }
     }
 }
 
@@ -375,5 +382,19 @@ impl Monitor {
             Err(_) => sys::peer(self.0.as_fd()).and_then(|peer| sys::pidfd_open(peer.pid)),
         };
         self.is_there() && pidfd.is_ok_and(|pidfd| sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_takes_no_more_than_is_read_whatever_its_hints_are() {
+        let error = Some("\u{1}".repeat(9000));
+        let answer = Answer { error, hints: vec!["short".into(), "\u{1}".repeat(9000)], ..Answer::default() };
+        let text = answer.encode();
+        let read: Answer = serde_json::from_slice(&text).unwrap();
+        assert!(text.len() <= LONGEST && read.hints == ["short"], "{}", text.len());
     }
 }

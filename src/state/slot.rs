@@ -46,9 +46,18 @@ pub(super) fn make(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
 
 /// Writes a value.
 pub(super) fn write<T: Serialize>(file: BorrowedFd<'_>, value: &T) -> sys::Result<()> {
-    let number = sys::monotonic_nanoseconds();
+    put(file, &text(sys::monotonic_nanoseconds(), value)?)
+}
+
+/// Whether a value can be written, whatever number stands around it.
+pub(super) fn fits<T: Serialize>(value: &T) -> bool {
+    text(u64::MAX, value).is_ok()
+}
+
+/// What is written: EFBIG if there is no room for it.
+fn text<T: Serialize>(number: u64, value: &T) -> sys::Result<Vec<u8>> {
     let text = serde_json::to_vec(&Framed { number, value, end: number }).map_err(|_| Errno(libc::EINVAL))?;
-    if text.len() >= SIZE { Err(Errno(libc::EFBIG)) } else { put(file, &text) }
+    if text.len() >= SIZE { Err(Errno(libc::EFBIG)) } else { Ok(text) }
 }
 
 /// Writes a text in one call, with spaces and a line break behind it.
