@@ -111,7 +111,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_needs_command" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+complete -c sbx -n "__fish_sbx_needs_command" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
 on-failure\t''
 always\t''
 unless-stopped\t''"
@@ -260,7 +260,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
 on-failure\t''
 always\t''
 unless-stopped\t''"
@@ -370,7 +370,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
 on-failure\t''
 always\t''
 unless-stopped\t''"
@@ -644,7 +644,7 @@ journald\t''
 none\t''
 passthrough\t''"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l log-opt -d 'Size of each of the two files of the log: max-size=10M' -r -f
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start the program again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l restart -d 'Start a program in the background again when it has ended: no, on-failure, on-failure:N, always, unless-stopped' -r -f -a "no\t''
 on-failure\t''
 always\t''
 unless-stopped\t''"
@@ -840,27 +840,27 @@ complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand
 complete -c sbx -n "__fish_sbx_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "systemd" -d 'Print a unit of the user\'s systemd manager that starts and stops a sandbox'
 
 # Names, which only sbx knows.
-complete -c sbx -n "__fish_sbx_needs_command" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
-complete -c sbx -n "__fish_sbx_needs_command" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
-complete -c sbx -n "__fish_sbx_needs_command" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
-complete -c sbx -n "__fish_sbx_needs_command" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
-complete -c sbx -n "__fish_sbx_needs_command" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
+complete -c sbx -n "not __fish_sbx_using_subcommand run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
+complete -c sbx -n "not __fish_sbx_using_subcommand run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print \"keep:\" \$1}')"
+complete -c sbx -n "not __fish_sbx_using_subcommand run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print \"private:\" \$1}')"
+complete -c sbx -n "not __fish_sbx_using_subcommand run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
+complete -c sbx -n "not __fish_sbx_using_subcommand run plan check profile selftest homes diff commit discard export uppers snapshot fork network ps create start restart exec attach logs inspect stop kill wait rm prune rename generate pause unpause top cp stats update port events help" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print \"keep:\" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand run" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print \"private:\" \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
 complete -c sbx -n "__fish_sbx_using_subcommand run" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print \"keep:\" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand plan" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print \"private:\" \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
 complete -c sbx -n "__fish_sbx_using_subcommand plan" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand check" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from show" -F -a "(sbx profile list | awk '{print \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand profile; and __fish_seen_subcommand_from check" -F -a "(sbx profile list | awk '{print \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print \"keep:\" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print \"private:\" \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
 complete -c sbx -n "__fish_sbx_using_subcommand selftest" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand homes" -l remove -r -f -a "(sbx homes | awk '{print \$1}')"
@@ -879,8 +879,8 @@ complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcomm
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from rm" -f -a "(sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand network; and __fish_seen_subcommand_from remove" -f -a "(sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l profile -r -F -a "(sbx profile list | awk '{print \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print "keep:" \$1}')"
-complete -c sbx -n "__fish_sbx_using_subcommand create" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print "private:" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l upper -r -f -a "(printf '%s\n' discard ask keep:; sbx uppers | awk '{print \"keep:\" \$1}')"
+complete -c sbx -n "__fish_sbx_using_subcommand create" -l home -r -f -a "(printf '%s\n' tmpfs private:; sbx homes | awk '{print \"private:\" \$1}')"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l net -r -f -a "(printf '%s\n' none private host; sbx network ls -q | sed 's/^/net:/')"
 complete -c sbx -n "__fish_sbx_using_subcommand create" -l network -r -f -a "(printf '%s\n' none private host; sbx network ls -q)"
 complete -c sbx -n "__fish_sbx_using_subcommand start" -f -a "(sbx ps -a --format '{{.Names}}')"
