@@ -193,7 +193,7 @@ pub(super) fn check_ports(plan: &Plan) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(format!("{} published ports are too many for the record of a sandbox", plan.ports.len()))
-        .hint("publish them as ranges, which take the room of one port (-p 8000-8999:8000-8999), or fewer of them"))
+        .hint("publish them as ranges, which take the room of one port (-p 8000-8199:8000-8199), or fewer of them"))
 }
 
 /// Where the id of a new record is written, if somewhere.
