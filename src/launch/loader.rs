@@ -35,7 +35,7 @@ fn read(start: &[u8]) -> Option<String> {
     let at = number(segment.checked_add(offset)?, word)?;
     let name = start.get(at..at.checked_add(number(segment.checked_add(length)?, word)?)?)?;
     let name = std::str::from_utf8(name.strip_suffix(b"\0")?).ok()?;
-    name.starts_with('/').then(|| name.to_owned())
+    (name.starts_with('/') && !name.contains('\0')).then(|| name.to_owned())
 }
 
 #[cfg(test)]

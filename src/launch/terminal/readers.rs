@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// At most so many threads are looked at. In a sandbox that has more, it is not known whether one waits.
 const THREADS: usize = 1000;
-/// So long may a look into the memory of processes take, in milliseconds.
-const PATIENCE: i32 = 100;
+/// So long may a look into the memory of processes take, in milliseconds: on a busy machine, a process that does not wait for anything may take a while, too.
+const PATIENCE: i32 = 1000;
 
 /// Whether a process waits for input from the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
