@@ -90,8 +90,9 @@ impl Store {
 
     /// Layers that nobody has any use for: of a run that was killed, or whose removal was interrupted.
     pub fn stale(&self) -> Vec<Upper> {
-        // One that is being made has no state yet, or is locked.
-        self.temporary_names().filter_map(|name| self.lock(&name, None).ok()).collect()
+        // One that is being made has no state yet, and is not even locked: whoever makes it would find it in use. Then it is locked.
+        let recorded = self.temporary_names().filter(|name| self.peek(name).is_some());
+        recorded.filter_map(|name| self.lock(&name, None).ok()).collect()
     }
 
     /// New upper layers for one run, with a name that nobody chooses.
@@ -191,5 +192,28 @@ impl Upper {
         }
         release(&self.state)?;
         super::remove(fd.as_fd(), &c(&gone)).map_err(|errno| failed("remove", &self.dir, errno))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::DirBuilderExt;
+
+    #[test]
+    fn layers_that_are_being_made_are_left_alone_by_whoever_looks_for_those_of_nobody() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::new(place.path().join("uppers"));
+        store.make().unwrap();
+        let made = store.dir.join(".run-1-1");
+        std::fs::DirBuilder::new().mode(0o700).create(&made).unwrap();
+        assert!(store.stale().is_empty());
+        assert_eq!(std::fs::read_dir(&made).unwrap().count(), 0, "it was locked");
+        // One of a run that was killed.
+        let upper = store.temporary(&Ids::default()).unwrap();
+        upper.save().unwrap();
+        assert!(store.stale().is_empty());
+        drop(upper);
+        assert_eq!(store.stale().len(), 1);
     }
 }
