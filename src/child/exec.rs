@@ -81,17 +81,15 @@ impl<'p> Further<'p> {
 
     /// Tells the launcher what it has not been told yet: whether all is told. The answer to the request comes before the end of what was started.
     pub(super) fn tell(&mut self, socket: BorrowedFd<'_>) -> bool {
-        // A launcher that is gone is noticed elsewhere.
-        let told = |message: Message| sys::send_now(socket, &message.encode()) != Err(Errno(libc::EAGAIN));
         if let Some(answer) = self.answer {
-            if !told(answer) {
+            if !told(socket, answer) {
                 return false;
             }
             self.answer = None;
         }
         for slot in &mut self.all {
             if let Slot::Ended { number, status } = *slot {
-                if !told(Message::FurtherEnded { number, status }) {
+                if !told(socket, Message::FurtherEnded { number, status }) {
                     return false;
                 }
                 *slot = Slot::Free;
@@ -150,6 +148,11 @@ impl<'p> Further<'p> {
             }
         }
     }
+}
+
+/// Tells the launcher something without waiting; false if there is no room for it now. That the launcher is gone is noticed elsewhere.
+pub(super) fn told(socket: BorrowedFd<'_>, message: Message) -> bool {
+    sys::send_now(socket, &message.encode()) != Err(Errno(libc::EAGAIN))
 }
 
 fn execute(

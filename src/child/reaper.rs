@@ -2,13 +2,13 @@
 //! the program has ended it exits, and the kernel kills what is left.
 
 use super::changes;
-use super::exec::Further;
+use super::exec::{Further, told};
 use super::failure::{At, Failure};
 use super::hints::Watch;
 use super::lockdown;
 use super::prepared::{Prepared, Session};
 use super::report::{Call, LENGTH, Message, Place};
-use crate::sys::{self, Errno, Mask, Poll, Waited};
+use crate::sys::{self, Mask, Poll, Waited};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -132,7 +132,7 @@ fn handle_message(socket: BorrowedFd<'_>, job: &mut Job, further: &mut Further<'
 impl Job {
     /// Tells the launcher of the program's state: whether all is told.
     fn tell(&mut self, socket: BorrowedFd<'_>) -> bool {
-        let told = self.state.is_none_or(|state| sys::send_now(socket, &state.encode()) != Err(Errno(libc::EAGAIN)));
+        let told = self.state.is_none_or(|state| told(socket, state));
         if told {
             self.state = None;
         }

@@ -57,7 +57,7 @@ fn copied(args: &args::Cp) -> Result<u8> {
             let mut output = Output { file: standard(1)?, failed: None };
             let passed = copy::pass(stream, &mut output);
             // Whatever follows from it on either side is not the cause.
-            let passed = output.failed.map_or(passed, |error| Err(output::unwritable(error)));
+            let passed = output.failed.map_or(passed, |errno| Err(output::unwritable(errno.into())));
             both(passed, copier)?
         }
         (Side::Sandbox(entry, path), Side::Host(to)) => {
@@ -118,17 +118,15 @@ fn on_host(path: &Path) -> Result<At<'_>> {
 /// Standard output, with why it was not written.
 struct Output {
     file: File,
-    failed: Option<std::io::Error>,
+    failed: Option<sys::Errno>,
 }
 
 impl Output {
     fn noted<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
-        result.map_err(|error| {
-            let again = error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error);
+        result.inspect_err(|error| {
             if error.kind() != std::io::ErrorKind::Interrupted {
-                self.failed = Some(error);
+                self.failed = Some(sys::Errno(error.raw_os_error().unwrap_or(libc::EIO)));
             }
-            again
         })
     }
 }

@@ -57,15 +57,12 @@ fn members(networks: &Networks, network: &Network) -> Option<Vec<Member>> {
     while Instant::now() < end {
         let Some(connection) = networks.connect(network).ok()? else { return Some(Vec::new()) };
         let request = serde_json::to_vec(&Request::List).unwrap_or_default();
-        if sys::send_now(connection.as_fd(), &request).is_err() {
-            continue;
-        }
-        let mut found = Vec::new();
-        loop {
+        let (mut goes_on, mut found) = (sys::send_now(connection.as_fd(), &request).is_ok(), Vec::new());
+        while goes_on {
             match message::next(connection.as_fd(), end) {
                 Next::Answer(Answer::Member(member), _) => found.push(member),
                 Next::Answer(Answer::End, _) => return Some(found),
-                Next::Ended => break,
+                Next::Ended => goes_on = false,
                 Next::Answer(..) | Next::Unknown | Next::Late => return None,
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::sys::{self, Errno};
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ impl At<'_> {
     pub(super) fn open(&self, flags: i32) -> sys::Result<OwnedFd> {
         match &self.real {
             None => sys::openat(sys::cwd(), &text(self.path)?, flags, 0),
-            Some([real, _]) => open(real, flags),
+            Some([real, _]) => sys::open_without_links(&text(real)?, flags),
         }
     }
 
@@ -32,34 +32,21 @@ impl At<'_> {
     ///
     /// # Errors
     ///
-    /// As [`At::open`].
+    /// The call fails; ELOOP: there is a link on the way by now.
     pub(super) fn open_above(&self) -> sys::Result<OwnedFd> {
         const FLAGS: i32 = libc::O_PATH | libc::O_DIRECTORY;
         match &self.real {
             None => sys::openat(sys::cwd(), &text(self.above())?, FLAGS, 0),
-            Some([_, dir]) => open(dir, FLAGS),
+            Some([_, dir]) => sys::open_without_links(&text(dir)?, FLAGS),
         }
     }
 
     /// The directory that it lies in, as the user has it.
     pub(super) fn above(&self) -> &Path {
-        above(self.path)
+        self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
-}
-
-/// The directory that a path lies in.
-fn above(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn text(path: &Path) -> sys::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL))
-}
-
-/// Opens a path from / on without following a link.
-fn open(real: &Path, flags: i32) -> sys::Result<OwnedFd> {
-    let root = sys::openat(sys::cwd(), c"/", libc::O_PATH | libc::O_DIRECTORY, 0)?;
-    let below = real.strip_prefix("/").unwrap_or(real);
-    let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
-    sys::open_below(root.as_fd(), &text(below)?, flags)
 }

@@ -47,7 +47,8 @@ pub fn open_resolved_directory(path: &CStr) -> Result<OwnedFd> {
     open_without_links(path, libc::O_PATH | libc::O_DIRECTORY)
 }
 
-fn open_without_links(path: &CStr, flags: i32) -> Result<OwnedFd> {
+/// openat2(2) of an absolute path that no link is followed on (RESOLVE_NO_SYMLINKS), with the flags of open(2): ELOOP if part of it is a link.
+pub fn open_without_links(path: &CStr, flags: i32) -> Result<OwnedFd> {
     match openat2(cwd(), path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS) {
         Err(NO_OPENAT2 | REFUSED) => open_by_parts(openat(cwd(), c"/", libc::O_PATH, 0)?.as_fd(), path, flags, false),
         other => other,
