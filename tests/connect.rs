@@ -14,11 +14,13 @@ macro_rules! needs {
     };
 }
 
-/// `tries NAME ADDRESS...` tries these from the sandbox with this name, and `joins NETWORK NAME FLAGS...` connects it without a word.
+/// `tries NAME ADDRESS...` tries these from the sandbox with this name, `joins NETWORK NAME FLAGS...` connects it without a word, and `holder NETWORK`
+/// is the process that holds one.
 const TRIES: &str = r#"
 tries() { name=$1; shift; "$SBX" exec -w / "$name" python3 -c "$TRY" "$@" </dev/null; }
 joins() { "$SBX" network connect "$@" >/dev/null; }
 members() { "$SBX" network ls --format '{{.Name}} {{.Sandboxes}}'; }
+holder() { for each in $(holders); do tr '\0' '\n' </proc/$each/cmdline | grep -qx "$1" && echo $each; done; }
 seen() { n=0; until grep -q "$1" "$2" || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; }
 "#;
 
@@ -276,7 +278,7 @@ except OSError:
          joins two middle; hangs() {{ : >out-$1; \"$SBX\" exec -w / middle python3 -c \"$(cat waits)\" >out-$1 & eval hangs_$1=$!; seen waits out-$1; }}; \
          hangs a; \"$SBX\" network disconnect two middle; wait $hangs_a; cat out-a; \
          joins two middle; hangs b; \
-         for holder in $(holders); do [ \"$(tr '\\0' '\\n' </proc/$holder/cmdline | grep -x two)\" ] && kill -9 $holder; done; wait $hangs_b; cat out-b; \
+         kill -9 $(holder two); wait $hangs_b; cat out-b; \
          seen 'is not connected' err-middle; grep ended err-middle; tries middle tcp,203.0.113.10,80 name,web,80; \
          \"$SBX\" network connect two middle; kill $sbx_web $sbx_middle; wait"
     );
@@ -285,6 +287,22 @@ except OSError:
         sbx: note: the network `two` has ended (the process that holds it was killed): the sandbox is not connected to it any more\n\
         tcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2\nname,web,80 unknown\n\
         middle is in the network two as 10.89.1.2 until this run ends, by eth1\nleft\n";
+    assert_eq!(ran.out, expected, "{ran:#?}");
+}
+
+/// The process that holds a network is still there when it tells of the end of what carries its packets.
+#[test]
+fn what_a_network_has_left_goes_at_its_end_and_not_with_the_sandboxes_that_were_in_it() {
+    needs!();
+    let text = "places() { ls run/sbx/.networks | wc -l; }; carrier() { cat /proc/$1/task/$1/children; }; \"$SBX\" network create three >/dev/null; \
+        reports() { serves \"$@\" --set network.on_helper_death=report; }; \
+        serves middle --network one; reports web --network two; reports alone --network three; joins two middle; places; \
+        kill -9 $(carrier $(holder two)) $(carrier $(holder three)); \
+        seen 'is not connected' err-middle; seen 'has ended' err-web; seen 'has ended' err-alone; \
+        n=0; until [ \"$(places)\" = 1 ] || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; places; \
+        tries middle tcp,203.0.113.10,80; kill $sbx_web $sbx_alone $sbx_middle; wait";
+    let ran = with_networks(text);
+    let expected = "3\n1\ntcp,203.0.113.10,80 reached 203.0.113.10 from 198.51.100.2\nleft\n";
     assert_eq!(ran.out, expected, "{ran:#?}");
 }
 

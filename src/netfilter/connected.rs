@@ -108,7 +108,7 @@ impl Connected {
             v4(rule);
             between(rule.load(RECEIVER), &first, &last);
             rule.mark(mark::ACCEPTED);
-            rule.accept();
+            rule.leave();
         });
         // All else, and all of IPv6.
         let rest = by(&|rule| rule.refuse());

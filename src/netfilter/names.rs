@@ -40,7 +40,7 @@ pub(super) fn goes_on() -> Message {
     Rule::message(OUTPUT, |rule| {
         rule.load(Value::Mark).only(Compare::Equal, &mark::NAMED.to_ne_bytes());
         rule.load(Value::Direction).only(Compare::Equal, &[ORIGINAL]);
-        rule.load(Value::State).only_bits(ESTABLISHED).accept();
+        rule.load(Value::State).only_bits(ESTABLISHED).leave();
     })
 }
 
@@ -58,7 +58,7 @@ pub(super) fn rules(list: u16, service: Service, family: Family) -> Vec<Message>
         });
         let accept = Rule::message(OUTPUT, |rule| {
             to_named(rule, protocol);
-            rule.accept();
+            rule.leave();
         });
         [mark, accept]
     };

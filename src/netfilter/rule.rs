@@ -3,12 +3,16 @@
 
 use super::message::{APPEND, CREATE, Message};
 use crate::spec::{Addresses, Protocol, Ranges};
+use std::time::Duration;
 
 /// The one table, which is the sandbox's own.
 pub(super) const TABLE: &str = "sbx";
 
 /// The chain that answers who has sent a packet, and drops it.
 pub(super) const REFUSE: &str = "refuse";
+
+/// The chain that counts whom packets go to that a rule has accepted, and refuses what goes to too many.
+pub(super) const NEIGHBOURS: &str = "neighbours";
 
 /// The type of a message that makes a rule.
 const NEW_RULE: u16 = 6;
@@ -64,6 +68,14 @@ impl Family {
         }
     }
 
+    /// The set of neighbours that packets went to.
+    pub fn neighbours(self) -> &'static str {
+        match self {
+            Family::V4 => "neighbours4",
+            Family::V6 => "neighbours6",
+        }
+    }
+
     /// The set of addresses that were told for the names of a list.
     pub fn named(self, list: u16) -> String {
         format!("names{}-{list}", if self == Family::V4 { 4 } else { 6 })
@@ -112,6 +124,8 @@ pub(super) enum Value {
     Direction,
     /// The mark of its connection, in the host's order of bytes.
     Mark,
+    /// The address that it is sent to on its way: of a router, or of who receives it where none is between. Other families match nothing.
+    Next(Family),
     /// Bytes of the IP header: offset and length.
     Network(u32, usize),
     /// Bytes of the header of the protocol above: offset and length. A fragment without that header matches nothing.
@@ -170,6 +184,7 @@ impl Rule {
             Value::State => self.expression("ct", meta(0)),
             Value::Direction => self.expression("ct", meta(1)),
             Value::Mark => self.expression("ct", meta(3)),
+            Value::Next(family) => self.expression("rt", meta(if family == Family::V4 { 1 } else { 2 })),
             Value::Network(offset, length) => self.expression("payload", payload(1, offset, length)),
             Value::Transport(offset, length) => self.expression("payload", payload(2, offset, length)),
         }
@@ -203,6 +218,23 @@ impl Rule {
     pub fn only_in(&mut self, set: &str) -> &mut Rule {
         self.expression("lookup", |data| {
             data.text(1, set).number(2, REGISTER);
+        })
+    }
+
+    /// Goes on only if the register is not in a set.
+    pub fn only_not_in(&mut self, set: &str) -> &mut Rule {
+        const INVERTED: u32 = 1;
+        self.expression("lookup", |data| {
+            data.text(1, set).number(2, REGISTER).number(5, INVERTED);
+        })
+    }
+
+    /// Puts the register in a set for so long from now on, and goes on only if the set has it then: a full one takes no more.
+    pub fn only_if_kept(&mut self, set: &str, lifetime: Duration) -> &mut Rule {
+        const UPDATE: u32 = 1;
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        self.expression("dynset", |data| {
+            data.text(1, set).number(3, UPDATE).number(4, REGISTER).bytes(6, &lifetime.to_be_bytes());
         })
     }
 
@@ -248,6 +280,11 @@ impl Rule {
 
     pub fn accept(&mut self) {
         self.verdict(ACCEPT, None);
+    }
+
+    /// Accepts a packet that leaves, if it does not go to too many neighbours.
+    pub fn leave(&mut self) {
+        self.verdict(GOTO, Some(NEIGHBOURS));
     }
 
     /// Drops the packet, and tells nobody.

@@ -5,6 +5,7 @@ use super::chain::{DELETE_RULE, FORWARD, Hook, INPUT, NEW_CHAIN, hook, new_table
 use super::connected;
 use super::message::{Batch, CREATE, Message};
 use super::names;
+use super::neighbours;
 use super::packets::{OUTPUT, between, mark, of_service, protocols};
 use super::peers::{self, Peers};
 use super::rule::{Compare, Family, REFUSE, Rule, TABLE, Value};
@@ -40,11 +41,15 @@ pub fn table(rules: &[PacketRule], published: &[PublishedInside], peers: Option<
         batch.add("a set of ranges", set(host, family, INTERVAL, id));
         batch.add("a set of ranges", set(attached, family, INTERVAL, 2 + id));
     }
+    neighbours::chain(&mut batch);
     if peers.is_some() {
         connected::chains().into_iter().for_each(|chain| batch.add("a chain", chain));
     }
     // Sets before the chains: what a rule looks up must be complete when the first packet leaves.
     let made = of_profile(rules, 0, 0, &mut batch);
+    for rule in neighbours::rules() {
+        batch.add("a rule that counts (nft_dynset, nft_rt)", rule);
+    }
     // A packet that the program sends by loopback to an address elsewhere must not go on from there, which the host's settings may allow.
     batch.add("a chain with a hook", hook(FORWARD, Hook::Forward));
     batch.add("a chain with a hook", hook(OUTPUT, Hook::Output));
@@ -247,7 +252,7 @@ fn packet_rule(generation: u32, index: usize, rule: &PacketRule, family: Family,
             }
             if rule.accept {
                 made.mark(mark::ACCEPTED);
-                made.accept();
+                made.leave();
             } else {
                 made.refuse();
             }

@@ -11,7 +11,7 @@ use super::names::{self, NamePlan};
 use super::network;
 use crate::error::{Error, Result};
 use crate::host::{Facts, name_servers};
-use crate::netfilter::{Connected, HostAddresses, PacketRule, PacketTarget, Peers, PublishedInside};
+use crate::netfilter::{Connected, HostAddresses, MOST_NEIGHBOURS, PacketRule, PacketTarget, Peers, PublishedInside};
 use crate::proxy::names::rules::CANARY;
 use crate::spec::{
     AddressClass, Addresses, Destination, NamePattern, NameServers, Network, NetworkRule, Protocol, Published, Ranges,
@@ -363,6 +363,11 @@ fn is_for(to: &PacketTarget, address: IpAddr, host: &HostAddresses) -> bool {
 /// What keeps names from having addresses that no name may have.
 const ELSEWHERE: &str = "addresses of names that are not in the Internet";
 
+/// What refuses what a rule accepts.
+fn many_neighbours() -> String {
+    format!("more than {MOST_NEIGHBOURS} machines that no router is between, in a minute")
+}
+
 /// What refuses what no rule is for.
 const UNNAMED: &str = "not in network.allow";
 
@@ -405,6 +410,11 @@ impl RulePlan {
             };
             !rule.accept && service && is_for(&rule.to, address, host)
         };
+        let decides =
+            |rule: &&PacketRule| is_for(&rule.to, address, host) && rule.service.covers(Service { protocol, ports });
+        if self.rules.iter().find(decides).is_some_and(|rule| rule.accept) {
+            return many_neighbours();
+        }
         let rule = self.rules.iter().find(refuses).filter(|rule| rule.what != ELSEWHERE);
         rule.map_or_else(|| UNNAMED.to_owned(), |rule| rule.what.clone())
     }
@@ -446,6 +456,7 @@ impl RulePlan {
         if self.names.as_ref().is_some_and(|names| !names.others) {
             lines.add("refused", "questions for other names");
         }
+        lines.add("refused", many_neighbours());
         lines.add("refused", "all else");
     }
 }
