@@ -65,10 +65,22 @@ pub fn sealed_copy(fd: BorrowedFd<'_>, size: u64) -> std::io::Result<OwnedFd> {
         to.write_all_at(&buffer[..count], at)?;
         at += count as u64;
     }
+    seal(to.as_fd())?;
+    Ok(std::fs::File::open(format!("/proc/self/fd/{}", to.as_raw_fd()))?.into())
+}
+
+/// Has nobody change a file in memory any more. The kernel refuses that while something else holds a page of it, which may be the kernel
+/// itself on a busy machine (EBUSY, after a wait of 0.2 s): that is waited for.
+fn seal(file: BorrowedFd<'_>) -> Result<()> {
     use nix::fcntl::SealFlag;
     let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-    nix::fcntl::fcntl(&to, nix::fcntl::FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(std::fs::File::open(format!("/proc/self/fd/{}", to.as_raw_fd()))?.into())
+    let mut tries = 25;
+    loop {
+        match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_ADD_SEALS(seals)) {
+            Err(nix::errno::Errno::EBUSY) if tries > 0 => tries -= 1,
+            sealed => return Ok(sealed.map(drop)?),
+        }
+    }
 }
 
 /// The path with a NUL at its end, as system calls take it; `None` if it contains one.
@@ -210,6 +222,24 @@ pub fn filesystem_type(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_sealed_when_nobody_holds_its_pages_any_more() {
+        let file = nix::sys::memfd::memfd_create(c"sbx", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        nix::unistd::write(&file, &[1; 4096]).unwrap();
+        let (output, input) = pipe().unwrap();
+        // SAFETY: both descriptors are open, and the offset is one that it may write to.
+        let held = unsafe { libc::splice(file.as_raw_fd(), &mut 0, input.as_raw_fd(), std::ptr::null_mut(), 4096, 0) };
+        assert_eq!(held, 4096);
+        let holder = crate::sys::fork(|| {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            0
+        });
+        drop((output, input));
+        assert_eq!(seal(file.as_fd()), Ok(()));
+        assert!(is_sealed(file.as_fd()));
+        assert_eq!(crate::sys::wait_for(holder.unwrap()), Ok(crate::sys::Waited::Exited(0)));
+    }
 
     #[test]
     fn directories_are_made_but_not_by_way_of_a_link() {
