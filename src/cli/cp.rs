@@ -5,7 +5,6 @@ use super::{args, output, store};
 use crate::copy::{self, At, How, LeftOut};
 use crate::error::{Error, Result, printable};
 use crate::exit;
-use crate::host;
 use crate::plan;
 use crate::state::{Entry, Store};
 use crate::sys;
@@ -107,9 +106,7 @@ fn copied(args: &args::Cp) -> Result<u8> {
 fn on_host(path: &Path) -> Result<At<'_>> {
     let cwd = std::env::current_dir()
         .map_err(|error| Error::new(format!("the current directory: {}", sys::Errno::from(error))))?;
-    let accounts = host::accounts()?;
-    let variable = std::env::var("HOME").ok().map(|home| ("HOME".to_owned(), home));
-    let home = host::home(&variable.into_iter().collect(), &accounts, sys::ids().0);
+    let (home, accounts) = store::home()?;
     let real = |path: &Path| plan::real_path(&cwd.join(path), &cwd, &home, &accounts);
     let above = path.parent().filter(|_| path.file_name().is_some()).unwrap_or(path);
     Ok(At { path, real: Some([real(path)?, real(above)?]) })

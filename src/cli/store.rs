@@ -2,10 +2,11 @@
 
 use super::output;
 use crate::error::{Error, Result};
+use crate::host::{self, Account};
 use crate::state::{Entry, Places, Store};
 use crate::sys;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::env::VarError;
+use std::path::{Path, PathBuf};
 
 /// The user's records.
 pub(super) fn store() -> Result<Store> {
@@ -14,24 +15,36 @@ pub(super) fn store() -> Result<Store> {
 
 /// The directories of the user's records.
 pub(super) fn places() -> Result<Places> {
-    let variable = |name: &str| match std::env::var(name) {
-        Err(std::env::VarError::NotUnicode(value)) => {
-            Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
-                .hint(format!("a run takes no such {name} either: set it to another directory")))
-        }
-        other => Ok(other.ok()),
-    };
-    let env = variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect::<BTreeMap<_, _>>();
-    let home = crate::host::home(&env, &crate::host::accounts()?, sys::ids().0);
+    let (home, _) = home()?;
     let plain = |name: &str| -> Result<Option<String>> {
         let Some(value) = variable(name)? else { return Ok(None) };
         let failed =
             |why: String| Error::new(format!("{name} is {value}: {why}")).hint("set it to a path without `..`");
-        let plain = crate::host::without_dots(Path::new(&value))
-            .map_err(|error| failed(sys::Errno::from(error).to_string()))?;
+        let plain =
+            host::without_dots(Path::new(&value)).map_err(|error| failed(sys::Errno::from(error).to_string()))?;
         plain.into_os_string().into_string().map(Some).map_err(|_| failed("it leads to what is not UTF-8".into()))
     };
     Ok(Places::of(plain("XDG_STATE_HOME")?.as_deref(), plain("XDG_RUNTIME_DIR")?.as_deref(), &home))
+}
+
+/// A variable of the caller's.
+///
+/// # Errors
+///
+/// It is not UTF-8.
+pub(super) fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Err(VarError::NotUnicode(value)) => Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
+            .hint(format!("a run takes no such {name} either: set it to another directory"))),
+        other => Ok(other.ok()),
+    }
+}
+
+/// The caller's home directory, as a run finds it, and the accounts that it was looked up in.
+pub(super) fn home() -> Result<(PathBuf, Vec<Account>)> {
+    let env = variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect();
+    let accounts = host::accounts()?;
+    Ok((host::home(&env, &accounts, sys::ids().0), accounts))
 }
 
 /// The number of a signal that a flag names.

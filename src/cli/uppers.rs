@@ -5,7 +5,7 @@
 
 use super::progress::{Counted, Progress, bytes};
 use super::replaced::Replaced;
-use super::{args, guarded, output};
+use super::{args, guarded, output, store};
 use crate::error::{Error, Result, printable};
 use crate::launch;
 use crate::plan;
@@ -27,18 +27,8 @@ fn store() -> Result<Store> {
 
 /// The directory of sbx's own in the user's data. Links of the user's lead to that, and none is followed in it.
 pub(super) fn data_directory() -> Result<PathBuf> {
-    let variable = |name: &str| match std::env::var(name) {
-        Err(std::env::VarError::NotUnicode(value)) => {
-            Err(Error::new(format!("{name} is not UTF-8: {}", value.display()))
-                .hint(format!("a run takes no such {name} either: set it to another directory")))
-        }
-        other => Ok(other.ok()),
-    };
-    let data = variable("XDG_DATA_HOME")?;
-    let env: std::collections::BTreeMap<String, String> =
-        variable("HOME")?.map(|home| ("HOME".to_owned(), home)).into_iter().collect();
-    let accounts = crate::host::accounts()?;
-    let home = crate::host::home(&env, &accounts, sys::ids().0);
+    let data = store::variable("XDG_DATA_HOME")?;
+    let (home, accounts) = store::home()?;
     let place = Store::place(data.as_deref(), &home);
     let own = place.parent().unwrap_or(&place);
     let (Some(data), Some(name)) = (own.parent(), own.file_name()) else { return Ok(own.to_owned()) };
