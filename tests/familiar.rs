@@ -42,6 +42,7 @@ const SAME: &[(&[&str], &[&str])] = &[
     (&["--security-opt", "mask=/usr/share:/etc/passwd"], &["--mask", "/usr/share", "--mask", "/etc/passwd"]),
     (&["-t"], &["--set", "process.tty=pty"]),
     (&["-i", "--init"], &[]),
+    (&["--init=true", "--read-only=false", "--quiet=1"], &[]),
     (
         &["--ulimit", "nofile=64:128", "--ulimit", "core=-1"],
         &["--set", "rlimits.nofile=64:128", "--set", "rlimits.core=unlimited"],

@@ -503,6 +503,7 @@ says so. A path with
 .B overlay,prefer
 is read-only where the kernel's overlay cannot be had, or not without a server.
 .PP
+A flag that takes no value may be given one of true and false, as podman's (`\-\-rm=true', `\-\-rm=false').
 If a flag is given twice for the same thing, the last one counts; so it does of two flags for one path, and of a flag and
 .BR \-\-set .
 Paths in flags may be relative, and may use the variables and places of profiles. A text that names a file which is there is that file,

@@ -125,6 +125,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if let Some(run) = args::Run::quickly(&args) {
         return start(run, &args);
     }
+    let args = words::with_switches(args);
     let words = args.clone();
     let args = match words::with_latest(args) {
         Ok(args) => args,

@@ -1,9 +1,9 @@
 //! A command line that cannot be read: clap's errors, with hints that work here.
 
 use super::args;
-use super::words::{is_long, is_short, takes_next};
+use super::words::{is_long, is_short, takes_next, takes_program, verb};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, Error};
+use clap::{Arg, Error};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -57,21 +57,6 @@ fn meant(unknown: &str, words: &[OsString]) -> Option<String> {
     };
     let (flag, word) = (flag.to_str()?, word.to_str()?);
     is_flag.then(|| format!("{flag}={word}"))
-}
-
-/// The definition of the verb that the words name.
-fn verb<'a>(whole: &'a mut Command, words: &[OsString]) -> Option<&'a mut Command> {
-    whole.build();
-    let names: Vec<&str> = words.iter().skip(1).map_while(|word| word.to_str()).take(2).collect();
-    let (first, second) = (names.first()?, names.get(1).copied().unwrap_or_default());
-    let command = whole.find_subcommand_mut(first)?;
-    if command.has_subcommands() { command.find_subcommand_mut(second) } else { Some(command) }
-}
-
-/// Whether what stands behind `--` is a program.
-fn takes_program(words: &[OsString]) -> bool {
-    let verb = words.get(1).and_then(|word| word.to_str()).unwrap_or_default();
-    ["run", "create", "plan", "selftest", "exec"].contains(&verb)
 }
 
 fn usage(words: &[OsString]) -> Option<clap::builder::StyledStr> {

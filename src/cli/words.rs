@@ -1,5 +1,5 @@
-//! The words of a command line, before they are read as arguments: those of `run` without some of its flags, and those of other verbs with the id that
-//! `--latest` stands for.
+//! The words of a command line, before they are read as arguments: those of `run` without some of its flags, those of other verbs with the id that
+//! `--latest` stands for, and flags that are said to be true or false.
 
 use super::{args, latest};
 use crate::error::{Error, Result};
@@ -72,6 +72,69 @@ fn place_of_latest(words: &[OsString]) -> Option<usize> {
     }
     let at = words.len().checked_sub(behind).filter(|_| latest)?;
     Some(at + usize::from(words.get(at).is_some_and(|word| word == "--")))
+}
+
+/// Flags that take no value, without the one by which podman's and docker's may be given (`--rm=true`): such a flag is there, or is not.
+pub(super) fn with_switches(words: Vec<OsString>) -> Vec<OsString> {
+    let is_said = |word: &OsString| word.as_bytes().starts_with(b"--") && said(word).is_some();
+    if !words.iter().any(is_said) {
+        return words;
+    }
+    let mut whole = args::command();
+    let Some(command) = verb(&mut whole, &words) else { return words };
+    let names = usize::from(command.get_name() != words.get(1).map_or("", |word| word.to_str().unwrap_or_default()));
+    let (first, rest) = words.split_at(words.len().min(2 + names));
+    let mut made = first.to_vec();
+    let mut reader = Reader { command, rest };
+    loop {
+        for Flags { word, known, value, complete } in reader.by_ref() {
+            let switch = |(arg, _): &&(&Arg, &[u8])| complete && !arg.get_action().takes_values();
+            let is_there = said(word).filter(|_| known.last().as_ref().is_some_and(switch));
+            match is_there {
+                Some((name, true)) => made.push(name.to_owned()),
+                Some((_, false)) => {}
+                None => made.push(word.to_owned()),
+            }
+            made.extend(value.cloned());
+        }
+        match reader.rest.split_first() {
+            // A name: flags may stand behind it.
+            Some((name, rest)) if name != "--" && !takes_program(&words) => {
+                made.push(name.clone());
+                reader.rest = rest;
+            }
+            _ => break,
+        }
+    }
+    made.extend(reader.rest.iter().cloned());
+    made
+}
+
+/// A long flag that is said to be true or false, and which, by the words for these that podman and docker take.
+fn said(word: &OsStr) -> Option<(&OsStr, bool)> {
+    let at = word.as_bytes().iter().position(|byte| *byte == b'=')?;
+    let (name, value) = word.as_bytes().split_at(at);
+    let value = match value {
+        b"=1" | b"=t" | b"=T" | b"=true" | b"=TRUE" | b"=True" => true,
+        b"=0" | b"=f" | b"=F" | b"=false" | b"=FALSE" | b"=False" => false,
+        _ => return None,
+    };
+    Some((OsStr::from_bytes(name), value))
+}
+
+/// The definition of the verb that the words name.
+pub(super) fn verb<'a>(whole: &'a mut Command, words: &[OsString]) -> Option<&'a mut Command> {
+    whole.build();
+    let names: Vec<&str> = words.iter().skip(1).map_while(|word| word.to_str()).take(2).collect();
+    let (first, second) = (names.first()?, names.get(1).copied().unwrap_or_default());
+    let command = whole.find_subcommand_mut(first)?;
+    if command.has_subcommands() { command.find_subcommand_mut(second) } else { Some(command) }
+}
+
+/// Whether what stands behind `--` is a program.
+pub(super) fn takes_program(words: &[OsString]) -> bool {
+    let verb = words.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    ["run", "create", "plan", "selftest", "exec"].contains(&verb)
 }
 
 /// Reads the flags of a verb from the front of the words behind it. What they are in front of is left.
@@ -173,6 +236,27 @@ mod tests {
             assert_eq!(without(&words(given), &flags).unwrap(), words(left), "{given}");
         }
         assert!(without(&words("--odd x"), &flags).is_err() && without(&words("-dZ x"), &flags).is_err());
+    }
+
+    #[test]
+    fn a_flag_is_there_if_it_is_said_to_be_true() {
+        for (given, made) in [
+            ("run --rm=true -d --name x prog --rm=true", "run --rm -d --name x prog --rm=true"),
+            ("run --rm=false --detach=1 -- prog", "run --detach -- prog"),
+            ("create --rm=T prog", "create --rm prog"),
+            ("run --name --rm=true prog", "run --name --rm=true prog"),
+            ("run -e A=true --env=true prog", "run -e A=true --env=true prog"),
+            ("run --odd=true prog", "run --odd=true prog"),
+            ("run --rm=yes prog", "run --rm=yes prog"),
+            ("rm x --force=true y -- --all=true", "rm x --force y -- --all=true"),
+            ("ps --all=false -q", "ps -q"),
+            ("network create --internal=true one", "network create --internal one"),
+            ("attach --sig-proxy=false x", "attach --sig-proxy=false x"),
+            ("exec x ls --all=true", "exec x ls --all=true"),
+        ] {
+            let (given, made) = (words(&format!("sbx {given}")), words(&format!("sbx {made}")));
+            assert_eq!(with_switches(given), made);
+        }
     }
 
     #[test]
