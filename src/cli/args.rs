@@ -1,7 +1,8 @@
 //! The command line: one definition, from which `--help`, the man page and the completions come.
 
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 pub use super::event_args::*;
@@ -239,7 +240,7 @@ impl Run {
         if let Some(run) = Run::plain(rest) {
             return Some(run);
         }
-        Run::from_arg_matches(&Run::alone().try_get_matches_from(rest).ok()?).ok()
+        Run::from_arg_matches(&matches(Run::alone(), rest)?).ok()
     }
 
     /// The definition of `run` without those of the other verbs.
@@ -384,6 +385,12 @@ pub enum ProfileVerb {
 /// The definition of the command line, from which the manual is generated.
 pub fn command() -> Command {
     Cli::command()
+}
+
+/// What a definition makes of these words; none if they are no command line of it.
+pub(super) fn matches(command: Command, words: &[OsString]) -> Option<ArgMatches> {
+    // Hundreds of blocks, which the end of the process frees at once.
+    ManuallyDrop::new(command).try_get_matches_from_mut(words).ok()
 }
 
 /// The definition for completions, in which the flags of `run` may stand without `run`, unlike in [`command`].

@@ -40,6 +40,7 @@ mod network_allow;
 mod network_args;
 mod network_connect;
 mod network_create;
+mod one_verb;
 mod output;
 mod path_flag;
 mod pausing;
@@ -131,8 +132,8 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Ok(args) => args,
         Err(error) => return complain(&error),
     };
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let verb = match one_verb::quickly(&args).map_or_else(|| Cli::try_parse_from(args).map(|cli| cli.verb), Ok) {
+        Ok(verb) => verb,
         Err(error) => {
             // clap reports `--help` and `--version` as errors, too, which print to stdout.
             let status = if error.use_stderr() { exit::FAILED } else { 0 };
@@ -145,7 +146,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
             };
         }
     };
-    let result = match cli.verb {
+    let result = match verb {
         Verb::Run(run) => return start(run, &words),
         Verb::Create(run) => starting::create(&with_words(run, &words)),
         Verb::Start(verb) => starting::start(&verb),
