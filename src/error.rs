@@ -23,6 +23,9 @@ pub struct Error {
 pub const DESCRIPTORS: &str =
     "the limit of open descriptors is too low: `ulimit -S -n $(ulimit -H -n)` raises it as far as it may be";
 
+/// The hint if the user's programs have as many descriptors on their way by sockets as may be.
+const ON_THEIR_WAY: &str = "a program of this user sends descriptors that nobody receives (unix(7)), maybe in another sandbox: end it, or raise the hard limit, `ulimit -H -n`";
+
 /// A part of a sandbox's set-up. Where there are several of a kind, the index of the one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -74,11 +77,15 @@ impl Error {
     /// that stands for the limit of descriptors, whatever was to be opened, the fix is that one.
     pub fn new(message: impl Into<String>) -> Error {
         let message = message.into();
-        let limited = message.ends_with("(EMFILE)") || message.ends_with("(ENFILE)");
+        let hint = match message.rsplit_once(' ') {
+            Some((_, "(EMFILE)" | "(ENFILE)")) => Some(DESCRIPTORS),
+            Some((_, "(ETOOMANYREFS)")) => Some(ON_THEIR_WAY),
+            _ => None,
+        };
         Error {
             status: exit::FAILED,
             message,
-            hints: if limited { vec![DESCRIPTORS.to_owned()] } else { Vec::new() },
+            hints: hint.map(str::to_owned).into_iter().collect(),
             rendered: false,
             refused: false,
             cause: None,

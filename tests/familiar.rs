@@ -64,6 +64,8 @@ const LIMITS: &[(&[&str], &[&str])] = &[
     (&["--memory-swap", "-1"], &["--set", "limits.swap_max=max"]),
     (&["--memory-reservation", "10m"], &["--set", "limits.memory_low=10M"]),
     (&["--pids-limit", "-1"], &["--set", "limits.pids_max=max"]),
+    (&["--pids-limit", "0"], &["--set", "limits.pids_max=max"]),
+    (&["--cpus", "0", "-m", "0"], &["--set", "limits.cpu_max=max", "--set", "limits.memory_max=max"]),
     (&["--cpus", "1.5"], &["--set", "limits.cpu_max=150%"]),
     (&["--cpu-shares", "1024"], &["--set", "limits.cpu_weight=39"]),
     (&["--cpuset-cpus", "0"], &["--set", "limits.cpus=\"0\""]),
@@ -116,6 +118,19 @@ fn place() -> Place {
     );
     place.write("work/variables", "\u{feff}# a comment\r\n\nA=1\r\n  B= \"two\" # no comment\nNOT_SET\nHOME\nTE*\n");
     place
+}
+
+/// Nothing has to be enforced then.
+#[test]
+fn no_limit_needs_no_cgroup() {
+    need!(userns());
+    let flags =
+        ["-q", "--pids-limit", "-1", "--memory", "0", "--cpus", "0", "--memory-swap", "-1", "--", "echo", "runs"];
+    let place = Place::new();
+    let run = |flags: &[&str]| ran(place.command().args(flags).output().unwrap());
+    assert_eq!(run(&flags).ok(), "runs\n");
+    let refused = run(&["-q", "--cpus=-1", "--", "true"]);
+    assert!(refused.status != Some(0) && refused.err.contains("--cpus"), "{refused:?}");
 }
 
 #[test]

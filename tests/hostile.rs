@@ -4,7 +4,7 @@
 mod common;
 
 use common::process::{handles, signal, status};
-use common::{Place, Ran, bwrap, pass, pass_none, ran, until, until_within, userns};
+use common::{Place, Ran, bwrap, pass, pass_none, ran, tools, until, until_within, userns};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -189,4 +189,15 @@ fn escapes_of_a_terminal_do_not_reach_it_in_warnings() {
     pass(&mut command, &read, 59);
     let said = ran(command.output().unwrap());
     assert!(said.err.contains("RED") && !said.err.contains('\x1b'), "{said:#?}");
+}
+
+/// The kernel has one number of them for all containers of the machine.
+#[test]
+fn a_program_has_so_many_pseudo_terminals_and_no_more() {
+    need!(userns(), tools(&["python3"]));
+    let script = "import os\nopen = []\ntry:\n    while len(open) < 1000: open.append(os.open('/dev/ptmx', os.O_RDWR))\nexcept OSError as error: print(len(open), error.errno)";
+    let place = Place::new();
+    let sandbox = ran(place.command().args(["-q", "--", "python3", "-c", script]).output().unwrap());
+    let bare = ran(command(&place, &["python3", "-c", script]).output().unwrap());
+    assert_eq!([sandbox.ok(), bare.ok()], ["256 28\n"; 2]);
 }

@@ -218,7 +218,9 @@ impl<'a> View<'a> {
             }
             MountSource::Proc(cover) => return self.proc(path, point, *cover),
             MountSource::Devpts => {
-                let options = [(c"source", c"devpts"), (c"mode", c"0620"), (c"ptmxmode", c"0666")];
+                // Of those that the kernel has for all of the machine's containers: 3,072 by default (kernel.pty.max less kernel.pty.reserve).
+                let most = (c"max", c"256");
+                let options = [(c"source", c"devpts"), (c"mode", c"0620"), (c"ptmxmode", c"0666"), most];
                 let mount = sys::new_filesystem(c"devpts", &options, ATTR_NOSUID | ATTR_NOEXEC);
                 (mount.at(place, Call::Fsmount)?, TargetKind::Dir)
             }

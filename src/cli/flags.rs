@@ -96,6 +96,9 @@ impl Flags {
 /// The key that flags for paths set.
 const PATHS: &str = "filesystem.paths";
 
+/// The value of a limit that is none, for which podman and docker also take 0.
+const NO_LIMIT: &str = "max";
+
 /// Translates the flags to the profile language. `below` are the layers below, for flags that change what these say.
 ///
 /// # Errors
@@ -165,21 +168,25 @@ pub(super) fn read(args: &args::Sandbox, below: &Merged, caller: &Caller) -> Res
     }
     if let Some(given) = &args.limits.cpus {
         let given = utf8(given, "number")?;
-        let percent = given.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
-        let percent = percent.ok_or_else(|| {
-            Error::new(format!("--cpus {given}: it is no number of processors")).hint("a number such as 2 or 0.5")
-        })?;
-        let value = quote(&format!("{}%", percent * 100.0));
+        let number = given.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        let value = match number {
+            Some(0.0) => quote(NO_LIMIT),
+            Some(number) => quote(&format!("{}%", number * 100.0)),
+            None => {
+                let error = Error::new(format!("--cpus {given}: it is no number of processors"));
+                return Err(error.hint("a number such as 2 or 0.5, or 0 for no limit"));
+            }
+        };
         flags.line(args.order.of("cpus", 0), format!("--cpus {given}"), "limits.cpu_max", value);
     }
     if let Some(given) = &args.limits.memory {
         let given = utf8(given, "size")?;
-        let value = quote(&familiar::bytes(given));
+        let value = if given == "0" { quote(NO_LIMIT) } else { quote(&familiar::bytes(given)) };
         flags.line(args.order.of("memory", 0), format!("--memory {given}"), "limits.memory_max", value);
     }
     if let Some(given) = &args.limits.pids_limit {
         let given = utf8(given, "number")?;
-        let value = quote(if given == "-1" { "max" } else { given });
+        let value = quote(if ["-1", "0"].contains(&given) { NO_LIMIT } else { given });
         flags.line(args.order.of("pids-limit", 0), format!("--pids-limit {given}"), "limits.pids_max", value);
     }
     if let Some(mode) = &args.net {

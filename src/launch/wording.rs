@@ -107,6 +107,10 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
             "the caller's limit of the size of files is too low for the files that sbx makes: `ulimit -f unlimited`",
         );
     }
+    if errno.0 == libc::ENOSPC && call == Call::OpenPtmx {
+        return Error::new(format!("{}: {}: {errno}", where_it_was(place), call.name()))
+            .hint("the host has no more pseudo-terminals: end programs that have many, or as root, sysctl -w kernel.pty.max=8192");
+    }
     if errno.0 == libc::ENOSPC
         && let (Some(memory), Place::Root | Place::Step(_)) = (&plan.view.memory, place)
     {

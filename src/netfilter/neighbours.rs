@@ -1,6 +1,7 @@
 //! A bound on how many neighbours packets go to: machines that are reached without a router. Each takes a place in the one table of neighbours
 //! that the kernel has for all networks of the host and each family (arp(7), gc_thresh3: 1,024 places by default), so that a program that
-//! sends to one address after the other could take the places of all others.
+//! sends to one address after the other could take the places of all others. One of IPv6 takes a second one, of the group by which it is asked for
+//! (RFC 4291), which the kernel gives up first.
 
 use super::chain::NEW_CHAIN;
 use super::message::{Batch, CREATE, Message};

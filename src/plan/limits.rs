@@ -81,6 +81,11 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, notes: &mut Vec<Note>) -> R
             Ok(chosen) => break chosen,
             Err(nowhere) => nowhere,
         };
+        // A limit of `max` is none, and holds without a cgroup.
+        if let Some(at) = list.iter().position(|limit| matches!(&limit.value, Value::Text(value) if value == "max")) {
+            list.remove(at);
+            continue;
+        }
         let had = |limit: &&Limit| available(found, limit.control.controller);
         if let Some(at) = list.iter().position(|limit| limit.prefer && !had(limit)) {
             notes.push(not_enforced(list.remove(at), &why));

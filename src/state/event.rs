@@ -252,7 +252,8 @@ impl Journal {
         let watched = sys::Watched::directory(dir.as_fd()).map_err(|errno| {
             let error = failed("watch", &self.state.join(DIR), errno);
             match errno.0 {
-                libc::EMFILE => error.hint("this user watches too much already (inotify): as root, sysctl -w fs.inotify.max_user_instances=1024"),
+                // Not the limit of open descriptors.
+                libc::EMFILE => Error { hints: vec!["this user watches too much already (inotify): as root, sysctl -w fs.inotify.max_user_instances=1024".into()], ..error },
                 libc::ENOSPC => error.hint("this user watches too much already (inotify): as root, sysctl -w fs.inotify.max_user_watches=524288"),
                 _ => error.hint("without that: sbx events --no-stream"),
             }

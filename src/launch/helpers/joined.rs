@@ -146,11 +146,11 @@ fn ruleset(files: &[(PathBuf, bool)], sockets: Option<&OwnedFd>) -> sys::Result<
 /// datagrams from.
 const MOST_DESCRIPTORS: u64 = 8192;
 
-/// Sets that limit, unless the caller's is lower.
+/// Sets that limit, unless the caller's hard one is lower. slirp4netns keeps to the soft one, which is 1,024 for most callers.
 fn bound() -> sys::Result<()> {
-    let (soft, hard) = sys::rlimit(Resource::RLIMIT_NOFILE)?;
+    let (_, hard) = sys::rlimit(Resource::RLIMIT_NOFILE)?;
     let most = Some(hard.min(MOST_DESCRIPTORS));
-    sys::set_rlimit(Resource::RLIMIT_NOFILE, Some(soft.min(MOST_DESCRIPTORS)), most)
+    sys::set_rlimit(Resource::RLIMIT_NOFILE, most, most)
 }
 
 /// Leaves the program that is executed next no capabilities but these, although it may be root's. The kernel takes the sets as the most

@@ -28,6 +28,18 @@ pub fn raise_descriptors() {
     }
 }
 
+/// Does something while the soft limit of open descriptors is the hard one. The kernel compares it with how many descriptors of the user's
+/// are on their way by sockets, too.
+pub(super) fn with_most_descriptors<T>(so: impl FnOnce() -> T) -> T {
+    let before = getrlimit(Resource::RLIMIT_NOFILE);
+    raise_descriptors();
+    let done = so();
+    if let Ok((soft, hard)) = before {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+    }
+    done
+}
+
 /// getrlimit(2): the soft and the hard limit of a resource.
 pub fn rlimit(resource: Resource) -> Result<(u64, u64)> {
     Ok(getrlimit(resource)?)

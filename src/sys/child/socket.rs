@@ -2,6 +2,7 @@
 //!
 //! sendmsg(2) and recvmsg(2) are called without nix, whose versions allocate the buffer for control messages.
 
+use super::limits::with_most_descriptors;
 use crate::sys::errno::{Errno, Result, check};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -46,6 +47,14 @@ pub fn send(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>
 }
 
 fn send_with(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>, flags: i32) -> Result<()> {
+    match send_once(socket, message, pass, flags) {
+        // All programs of a user count together here, and one of them may have sent as many as it could (unix(7)).
+        Err(Errno(libc::ETOOMANYREFS)) => with_most_descriptors(|| send_once(socket, message, pass, flags)),
+        sent => sent,
+    }
+}
+
+fn send_once(socket: BorrowedFd<'_>, message: &[u8], pass: Option<BorrowedFd<'_>>, flags: i32) -> Result<()> {
     let mut iov = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
     let mut control = Control([0; CONTROL]);
     let header = header(&mut iov, &mut control, if pass.is_some() { ONE_DESCRIPTOR } else { 0 });
@@ -122,6 +131,23 @@ fn passed(header: &libc::msghdr) -> Option<OwnedFd> {
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn descriptors_are_passed_although_others_of_the_user_are_on_their_way() {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (socket, _other) = seqpacket_pair().unwrap();
+        let pid = crate::sys::fork(|| {
+            let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1 };
+            // More than so many of the user's on their way are refused, root's apart.
+            if setrlimit(Resource::RLIMIT_NOFILE, 8, hard).is_err() {
+                return 2;
+            }
+            let passed = (0..16).all(|_| send(socket.as_fd(), b"x", Some(socket.as_fd())).is_ok());
+            let stays = getrlimit(Resource::RLIMIT_NOFILE) == Ok((8, hard));
+            if passed && stays { 0 } else { 3 }
+        });
+        assert_eq!(crate::sys::wait_for(pid.unwrap()).unwrap(), crate::sys::Waited::Exited(0));
+    }
 
     #[test]
     fn what_was_sent_arrives_when_the_sender_is_gone_and_has_not_read() {
