@@ -5009,12 +5009,26 @@ _sbx() {
             return 0
             ;;
         sbx__subcmd__wait)
-            opts="-l --latest --ignore --condition"
+            opts="-l -i --latest --ignore --interval --condition"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --condition)
                     COMPREPLY=($(compgen -W "created running paused exited stopped" -- "${cur}"))
                     return 0
@@ -5122,7 +5136,6 @@ _sbx_more() {
     esac
     case "$verb" in
         'network connect') valued=" --alias " ;;
-        'wait') valued=" --condition " ;;
         'attach') valued=" --detach-keys " ;;
         'exec') valued=" --detach-keys --env -e --workdir -w --user -u " ;;
         'prune') valued=" --filter " ;;
@@ -5133,6 +5146,7 @@ _sbx_more() {
         'restart') valued=" --filter -f --time -t " ;;
         'network ls' | 'network list') valued=" --format " ;;
         'inspect') valued=" --format -f " ;;
+        'wait') valued=" --interval -i --condition " ;;
         'stats') valued=" --interval -i --format " ;;
         'update') valued=" --memory -m --pids-limit --cpus --memory-swap --memory-reservation --cpu-shares -c --cpuset-cpus --cpuset-mems --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --set " ;;
         'export') valued=" --output -o " ;;

@@ -711,6 +711,7 @@ complete -c sbx -n "__fish_sbx_using_subcommand stop" -l until-boot -d 'Have the
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s s -l signal -d 'Signal to send, by name or number' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s l -l latest -d 'The one that was made last, in place of a name'
 complete -c sbx -n "__fish_sbx_using_subcommand kill" -s a -l all -d 'Send it to all that run'
+complete -c sbx -n "__fish_sbx_using_subcommand wait" -s i -l interval -d 'Accepted: their ends are waited for, and not looked for so often' -r -f
 complete -c sbx -n "__fish_sbx_using_subcommand wait" -l condition -d 'Wait until they are created, running, paused, or exited (the default; stopped is the same); several are alternatives' -r -f -a "created\t''
 running\t''
 paused\t''

@@ -31,6 +31,9 @@ fn a_run_in_the_background_prints_its_id_and_can_be_listed_stopped_waited_for_an
     let table = records.run(&["ps", "-a"]).ok();
     assert!(table.contains("Exited (7) "), "{table}");
     assert_eq!(records.run(&["wait", "web", &id]).ok(), "7\n7\n");
+    assert_eq!(records.run(&["wait", "--interval", "250ms", "-i", "1s", "web"]).ok(), "7\n");
+    let table = |flags: &[&str]| records.run(&[&["ps", "-a"], flags].concat()).ok();
+    assert_eq!(table(&["--format", "table"]), table(&[]));
     assert_eq!(records.run(&["stop", "web"]).ok(), "web\n", "it has ended already");
     let err = records.run(&["kill", "web"]).failed(125);
     assert!(err.contains("only a running sandbox can be killed"), "{err}");

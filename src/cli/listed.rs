@@ -39,7 +39,7 @@ pub(super) fn main(args: &args::Ps) -> Result<u8> {
         let id = |entry: &Entry| if args.no_trunc { entry.id.as_str() } else { entry.id.short() }.to_owned() + "\n";
         return output::print(&rows.iter().map(|(entry, _)| id(entry)).collect::<String>()).map(|()| 0);
     }
-    let template = Template::read(format.unwrap_or(TABLE))?;
+    let template = Template::read_or(format, TABLE)?;
     let mut lines = Vec::new();
     if template.table && !args.noheading {
         lines.push(template.head().replace("RUNNINGFOR", "CREATED"));

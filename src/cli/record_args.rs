@@ -259,6 +259,9 @@ pub struct Wait {
     /// Print -1 for names that there is no sandbox of
     #[arg(long)]
     pub ignore: bool,
+    /// Accepted: their ends are waited for, and not looked for so often
+    #[arg(short, long, value_name = "TIME", value_hint = ValueHint::Other)]
+    pub interval: Option<String>,
     /// Wait until they are created, running, paused, or exited (the default; stopped is the same); several are alternatives
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = ["created", "running", "paused", "exited", "stopped"], hide_possible_values = true)]
     pub condition: Vec<String>,

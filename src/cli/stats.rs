@@ -33,8 +33,8 @@ pub(super) fn main(args: &args::Stats) -> Result<u8> {
     }
     let format = args.format.as_deref().filter(|format| *format != "json");
     let as_json = args.json || (args.format.is_some() && format.is_none());
-    let template = Template::read(format.unwrap_or(TABLE))?;
-    let head = if format.is_none() { HEAD.to_owned() } else { template.head() };
+    let template = Template::read_or(format, TABLE)?;
+    let head = if matches!(format, None | Some("table")) { HEAD.to_owned() } else { template.head() };
     let clears = !args.no_stream && !args.no_reset && !as_json && sys::is_terminal(sys::STREAMS[1]);
     let mut before = Before::new();
     loop {

@@ -45,6 +45,15 @@ impl Template {
         Ok(Template { table, parts })
     }
 
+    /// Reads a template, or the usual one where none is given or `table` alone, as docker has it.
+    ///
+    /// # Errors
+    ///
+    /// It has something that sbx does not know.
+    pub fn read_or(text: Option<&str>, usual: &str) -> Result<Template> {
+        Template::read(text.filter(|text| *text != "table").unwrap_or(usual))
+    }
+
     /// The names of the fields, as the head of a table.
     pub fn head(&self) -> String {
         let name = |part: &Part| match part {
