@@ -15,6 +15,7 @@
 //! state    records of sandboxes that can be named: their directories, locks and requests
 //! copy     trees of files as tar streams, read and written by descriptors
 //! union    layers: what an upper layer holds, on disk, and its changes
+//! archive  entries of tar archives exactly as they are
 //! wayland  questions to a Wayland compositor
 //! dbus     questions to systemd and to a session bus
 //! netfilter rules on the packets of a network namespace
@@ -30,6 +31,7 @@
 #![deny(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::allow_attributes)]
 
+mod archive;
 pub mod bwrap;
 pub mod child;
 pub mod cli;

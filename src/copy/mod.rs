@@ -23,7 +23,6 @@ pub use take::take;
 use crate::error::Error;
 use crate::sys::Errno;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The exit status of an error about the stream between the two sides of a copy, which a failure of the other side may have caused.
@@ -65,20 +64,4 @@ fn permissions(mode: u32, is_dir: bool) -> u32 {
 /// The cause of an error, as the kernel's error numbers are told elsewhere.
 fn reason(error: &std::io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), |number| Errno(number).to_string())
-}
-
-/// Adds a symbolic link with exactly this text.
-fn append_link<W: std::io::Write>(
-    tar: &mut tar::Builder<W>,
-    header: &mut tar::Header,
-    path: &Path,
-    text: &OsStr,
-) -> std::io::Result<()> {
-    // What a header has room for; the crate's own way leaves out what it takes for redundant.
-    const SHORT: usize = 100;
-    if text.len() <= SHORT {
-        header.set_link_name_literal(text.as_bytes())?;
-        return tar.append_data(header, path, std::io::empty());
-    }
-    tar.append_link(header, path, text)
 }

@@ -3,7 +3,8 @@
 
 use super::entry::{Head, Kind, entries};
 use super::take::written;
-use super::{LeftOut, append_link, leave_out};
+use super::{LeftOut, leave_out};
+use crate::archive::append_link;
 use crate::error::Result;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{Read, Write};

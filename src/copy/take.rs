@@ -1,7 +1,8 @@
 //! Reads a file or a tree, and writes it as a tar stream. Links in it are not followed, and neither is what takes their place meanwhile: every directory is
 //! opened below the descriptor of the one that it lies in.
 
-use super::{At, DEEPEST, LeftOut, OF_THE_STREAM, append_link, failed, leave_out, permissions, reason};
+use super::{At, DEEPEST, LeftOut, OF_THE_STREAM, failed, leave_out, permissions, reason};
+use crate::archive::append_link;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::ffi::{CStr, OsStr};

@@ -4,6 +4,7 @@
 use super::Upper;
 use super::node::{self, Node, NodeKind, open_dir};
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
+use crate::archive;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
 use std::collections::{HashMap, HashSet};
@@ -82,6 +83,9 @@ impl<W: Write> Visitor for Export<W> {
     }
 }
 
+/// What is said of a file of which attributes are left out.
+const NO_KEY: &str = "it has extended attributes whose names would come out of a tar file as others (with `=`, `%3D`, `%25`, or not UTF-8): the file is in it without these";
+
 /// The start of the names that mark deleted files.
 const WHITEOUT: &[u8] = b".wh.";
 
@@ -112,7 +116,7 @@ impl<W: Write> Export<W> {
         if !self.known.insert(path.to_owned()) {
             return Ok(());
         }
-        self.extended(dir)?;
+        self.extended(dir, path)?;
         let mut header = header(node, EntryType::Directory);
         Ok(self.tar.append_data(&mut header, path, std::io::empty())?)
     }
@@ -134,7 +138,7 @@ impl<W: Write> Export<W> {
         match node.kind {
             NodeKind::File => {
                 let mut file = node::open_file(dir, name)?;
-                self.extended(file.as_fd())?;
+                self.extended(file.as_fd(), path)?;
                 // One with holes is written as such, and may be of any size.
                 let sparse = node.size > 0 && sys::next_data(file.as_fd(), 0)? != Some((0, node.size));
                 // Looking for holes has moved the offset.
@@ -150,7 +154,7 @@ impl<W: Write> Export<W> {
             NodeKind::Link => {
                 let text = OsString::from_vec(sys::link_text(dir, name)?.into_bytes());
                 let mut header = header(node, EntryType::Symlink);
-                Ok(self.tar.append_link(&mut header, path, text)?)
+                Ok(archive::append_link(&mut self.tar, &mut header, path, &text)?)
             }
             NodeKind::Fifo => {
                 let mut header = header(node, EntryType::Fifo);
@@ -164,12 +168,14 @@ impl<W: Write> Export<W> {
     }
 
     /// Adds the extended attributes of a file as a header of the entry that follows.
-    fn extended(&mut self, fd: BorrowedFd<'_>) -> sys::Result<()> {
+    fn extended(&mut self, fd: BorrowedFd<'_>, path: &Path) -> sys::Result<()> {
         let attributes = node::attributes(fd)?;
-        let named = attributes
-            .iter()
-            .filter_map(|(name, value)| Some((format!("SCHILY.xattr.{}", name.to_str().ok()?), value)));
+        let named =
+            attributes.iter().filter_map(|(name, value)| Some((archive::attribute_key(name.to_bytes())?, value)));
         let named: Vec<_> = named.collect();
+        if named.len() < attributes.len() {
+            self.left_out.push((Path::new("/").join(path), NO_KEY));
+        }
         if named.is_empty() {
             return Ok(());
         }
