@@ -279,3 +279,76 @@ fn what_cannot_be_written_is_said_and_a_reader_that_left_is_not() {
         assert!(matches!(shell(&format!("SBX {verb} >&-")).status, Some(0 | 125)), "{verb}");
     }
 }
+
+#[test]
+fn keys_that_have_no_effect_are_errors_whichever_file_is_read_first() {
+    let place = Place::new();
+    let host = "schema = 1\nextends = [\"base/host\"]\n";
+    let lines = [
+        ("network.allow", "[network]\nallow = [\"example.org\"]"),
+        ("network.deny", "[network]\ndeny = [\"private\"]"),
+        ("network.ask", "[network]\nask = true"),
+        ("network.publish", "[network]\npublish = [\"8080:80\"]"),
+        ("network.forward", "[network]\nforward = [5432]"),
+        ("network.dns", "[network]\ndns = [\"9.9.9.9\"]"),
+        ("network.dns", "[network]\ndns = \"none\""),
+        ("network.helper", "[network]\nhelper = \"pasta\""),
+        ("network.on_helper_death", "[network]\non_helper_death = \"report\""),
+        ("network.aliases", "[network]\naliases = [\"db\"]"),
+        ("network.ip6", "[network]\nip6 = \"fd12::7\""),
+        ("security.landlock_tcp", "[security]\nlandlock_tcp = \"require\""),
+        ("services.ssh-agent-keys", "[services]\nssh-agent-keys = [\"work\"]"),
+        ("dbus.session.talk", "[dbus.session]\ntalk = [\"org.x.Y\"]"),
+    ];
+    place.write(
+        "work/off.toml",
+        &format!("{host}network.mode = \"none\"\nservices.ssh-agent = false\ndbus.session.policy = \"none\"\n"),
+    );
+    for (key, line) in lines {
+        for base in ["base/host", "./off.toml"] {
+            place.write("work/p.toml", &format!("schema = 1\nextends = [{base:?}]\n{line}\n"));
+            let expected = format!("`{key}` has no effect");
+            for args in [
+                &["profile", "check", "p.toml"] as &[&str],
+                &["plan", "--profile", "./p.toml", "--", "true"],
+                &["run", "--profile", "./p.toml", "--", "true"],
+            ] {
+                let ran = place.run(args);
+                assert!(ran.status != Some(0) && ran.err.contains(&expected), "{line} over {base}: {ran:#?}");
+                assert!(ran.err.contains("p.toml:4"), "{line} over {base}: {ran:#?}");
+            }
+        }
+    }
+    place.write("work/p.toml", &format!("{host}[desktop]\nportals = [\"camera\"]\n"));
+    let ran = place.run(&["profile", "check", "p.toml"]);
+    assert!(ran.err.contains("and there is none"), "{ran:#?}");
+}
+
+#[test]
+fn a_later_layer_takes_a_network_away_without_an_error() {
+    let place = Place::new();
+    let rules = "[network]\nmode = \"private\"\nallow = [\"internet\"]\ndeny = [\":25/tcp\"]\npublish = [\"8080:80\"]\nforward = [5432]\n\
+                 dns = [\"9.9.9.9\"]\nhelper = \"pasta\"\n[security]\nlandlock_tcp = \"prefer\"\n[services]\nssh-agent = true\n\
+                 ssh-agent-keys = [\"work\"]\n[dbus.session]\npolicy = \"filter\"\ntalk = [\"org.x.Y\"]\n";
+    place.write("work/net.toml", &format!("schema = 1\nextends = [\"base/host\"]\n{rules}"));
+    place.write(
+        "work/off.toml",
+        "schema = 1\nextends = [\"./net.toml\"]\n[network]\nmode = \"none\"\n[services]\nssh-agent = false\n[dbus.session]\n\
+         policy = \"none\"\n",
+    );
+    let ran = place.run(&["profile", "check", "off.toml"]);
+    assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{ran:#?}");
+    let flags = ["--set", "services.ssh-agent=false", "--set", "dbus.session.policy=\"none\""];
+    for args in [&["--profile", "./net.toml", "--net", "none"] as &[&str], &["--profile", "./off.toml"]] {
+        let ran = place.run(&[&["plan"], args, &flags, &["--", "true"]].concat());
+        assert!(ran.status == Some(0) && ran.out.contains("network"), "{args:?}: {ran:#?}");
+        assert!(!ran.out.contains("pasta") && !ran.err.contains("no effect"), "{args:?}: {ran:#?}");
+    }
+    // What is wrong with the lines themselves is told all the same.
+    place.write(
+        "work/net.toml",
+        &format!("schema = 1\nextends = [\"base/host\"]\n{}", rules.replace("internet", "bad bad")),
+    );
+    let ran = place.run(&["profile", "check", "off.toml"]);
+    assert!(ran.status == Some(1) && ran.err.contains("bad bad") && !ran.err.contains("no effect"), "{ran:#?}");
+}

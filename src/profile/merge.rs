@@ -2,6 +2,7 @@
 
 use super::document::{Document, Text, Value};
 use super::schema::{self, Key, Kind};
+use super::source::At;
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,11 +12,15 @@ pub struct Merged {
     settings: BTreeMap<&'static str, (&'static Key, Value)>,
     /// Rules for paths that rules of later layers have replaced.
     replaced: Vec<(Text, Text)>,
+    /// The sources of the layers, in the order in which they were applied. A file is read before those that it extends, which are applied
+    /// before it, so that the indices of sources do not tell which layer is the later one.
+    layers: Vec<usize>,
 }
 
 impl Merged {
     /// Applies a layer on top of those before it.
     pub fn apply(&mut self, document: Document) {
+        self.layers.push(document.source);
         for setting in document.settings {
             let name = setting.key.name;
             let value = match (setting.key.kind, self.settings.remove(name).map(|(_, old)| old), setting.value) {
@@ -40,6 +45,12 @@ impl Merged {
             };
             self.settings.insert(name, (setting.key, value));
         }
+    }
+
+    /// Whether what is at one place is of a later layer than what is at another.
+    pub fn is_later(&self, one: &At, other: &At) -> bool {
+        let rank = |at: &At| self.layers.iter().position(|source| *source == at.source);
+        rank(one) > rank(other)
     }
 
     /// All settings, sorted by the full name of the key.
@@ -152,7 +163,6 @@ fn join(mut map: Entries, new: Entries, removable: bool) -> (Entries, Entries) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::source::At;
     use proptest::prelude::*;
 
     fn texts(words: &[&str]) -> Vec<Text> {

@@ -17,7 +17,7 @@ impl Builder<'_> {
             rules: Vec::new(),
         };
         // A later layer may switch the bus off for a profile that has rules for it: then they are no error.
-        let switched_off = |text: &Text| policy.is_some_and(|policy| policy.at.source > text.at.source);
+        let switched_off = |text: &Text| policy.is_some_and(|policy| self.merged.is_later(&policy.at, &text.at));
         for text in self.merged.list("desktop.portals") {
             if bus.policy == BusPolicy::None && !switched_off(text) {
                 let help = "write `policy = \"filter\"` in [dbus.session]";

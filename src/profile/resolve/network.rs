@@ -118,7 +118,6 @@ impl<'a> Builder<'a> {
         };
         if !self.has_private_network() {
             self.no_effect("network.dns", at);
-            return NameServers::Host;
         }
         match texts {
             [one] if one.text == "host" => return NameServers::Host,
@@ -139,18 +138,23 @@ impl<'a> Builder<'a> {
                 Err(_) => self.wrong(text, format!("`{}` is no address of a name server", text.text), help),
             }
         }
-        NameServers::Named(servers)
+        self.if_private(NameServers::Named(servers))
     }
 
-    /// The items of a list that has an effect with a private network alone: none without one, with an error for each.
+    /// The items of a list that has an effect with a private network alone: without one, with an error for each. What else is wrong with
+    /// them is told either way.
     fn of_private(&mut self, key: &'static str) -> &'a [Text] {
         let merged = self.merged;
         let list = merged.list(key);
-        if self.has_private_network() {
-            return list;
+        if !self.has_private_network() {
+            list.iter().for_each(|text| self.no_effect(key, &text.at));
         }
-        list.iter().for_each(|text| self.no_effect(key, &text.at));
-        &[]
+        list
+    }
+
+    /// What was read for a private network, if there is one.
+    fn if_private<T: Default>(&self, read: T) -> T {
+        if self.has_private_network() { read } else { T::default() }
     }
 
     pub(super) fn published(&mut self) -> Vec<Published> {
@@ -176,7 +180,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        all
+        self.if_private(all)
     }
 
     pub(super) fn forwarded(&mut self) -> Vec<Forwarded> {
@@ -196,18 +200,18 @@ impl<'a> Builder<'a> {
                 Err(why) => self.wrong(text, why, "write `5432`, `5432:15432` or `53:53/udp`: the host's port first"),
             }
         }
-        all
+        self.if_private(all)
     }
 
     pub(super) fn network_rules(&mut self) -> NetworkRules {
         let merged = self.merged;
         let mut rules = |key: &'static str| match merged.get(key) {
-            Some(Value::List(list, _)) if self.has_private_network() => {
-                Some(list.iter().filter_map(|text| self.network_rule(key, text)).collect())
-            }
-            Some(Value::List(_, at)) => {
-                self.no_effect(key, at);
-                None
+            Some(Value::List(list, at)) => {
+                if !self.has_private_network() {
+                    self.no_effect(key, at);
+                }
+                let rules = Some(list.iter().filter_map(|text| self.network_rule(key, text)).collect());
+                self.if_private(rules)
             }
             _ => None,
         };
@@ -279,9 +283,9 @@ impl<'a> Builder<'a> {
     }
 
     fn no_effect_of(&mut self, key: &str, without: &str, help: &str, at: &At) {
-        let mode = self.merged.text("network.mode").map(|mode| mode.at.source);
+        let taken = self.merged.text("network.mode").is_some_and(|mode| self.merged.is_later(&mode.at, at));
         let of_project = self.sources.get(at.source).is_some_and(|source| source.project);
-        if !of_project && mode.is_none_or(|mode| mode <= at.source) {
+        if !of_project && !taken {
             let message = format!("`{key}` has no effect without {without}");
             self.errors.push(Diagnostic::at(at, message).help(help));
         }

@@ -14,7 +14,7 @@ impl Builder<'_> {
         };
         // A later layer may switch the agent off for a profile that names keys: then they are no error.
         let off_in = match merged.get("services.ssh-agent") {
-            Some(Value::Switch(false, at)) => Some(at.source),
+            Some(Value::Switch(false, at)) => Some(at),
             _ => None,
         };
         let mut keys = Vec::new();
@@ -28,7 +28,7 @@ impl Builder<'_> {
                 self.wrong(text, "a key has a fingerprint or a comment".into(), "`ssh-add -l` prints both");
             }
             let of_project = self.sources.get(text.at.source).is_some_and(|source| source.project);
-            if ssh_agent == SshAgent::Off && !of_project && off_in.is_none_or(|off| off <= text.at.source) {
+            if ssh_agent == SshAgent::Off && !of_project && !off_in.is_some_and(|off| merged.is_later(off, &text.at)) {
                 let help = "write `ssh-agent = true` in [services]";
                 self.wrong(text, "`services.ssh-agent-keys` has no effect without the agent".into(), help);
             }
