@@ -147,6 +147,80 @@ fn a_path_that_names_no_change_is_told() {
 }
 
 #[test]
+fn a_commit_of_paths_leaves_other_deletions_in_the_layer() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["f", "other", "both", "sub/x", "sub/y"] {
+        place.write(&format!("work/{file}"), "1\n");
+    }
+    tick();
+    place.sh(&KEEP, "rm f sub/x; echo 2 >> other; chmod 600 both; chmod 644 both; echo z > sub/z").ok();
+    // What was deleted is elsewhere at the moment: a checkout, a rename.
+    place.on_host("mv f ../Qf; mv sub/x ../Qx");
+    assert_eq!(place.run(&["commit", "one", "nosuch"]).status, Some(1));
+    assert_eq!(place.run(&["commit", "one", "sub/nosuch"]).status, Some(1));
+    place.run(&["commit", "one", "other", "sub/z"]).ok();
+    place.on_host("mv ../Qf f; mv ../Qx sub/x");
+    let list = place.run(&["diff", "one"]).ok();
+    assert_eq!((list.matches("D!/").count(), list.lines().count()), (2, 2), "{list}");
+    assert_eq!(place.sh(&KEEP, "ls . sub").ok(), ".:\nboth\nother\nsub\n\nsub:\ny\nz\n");
+    let upper = place.home().join(".local/share/sbx/uppers/one/0/upper");
+    assert!(upper.join("both").exists(), "what the host has in the same way goes with a path as well");
+    assert!(!upper.join("other").exists() && !upper.join("sub/z").exists());
+}
+
+#[test]
+fn a_deletion_of_what_the_host_has_no_longer_is_done_and_told() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["f", "g", "deep/x", "moved/x", "own"] {
+        place.write(&format!("work/{file}"), "1\n");
+    }
+    tick();
+    place.sh(&KEEP, "rm f g own deep/x moved/x").ok();
+    place.on_host("rm f g deep/x; mv moved away; mkdir moved");
+    let said = |ran: &common::Ran, path: &str| {
+        ran.err.contains(&format!("work/{path}: the host has it no longer; that it was deleted inside "))
+    };
+    // One that is named, and then the rest.
+    let ran = place.run(&["commit", "one", "f"]);
+    assert!(said(&ran, "f") && !said(&ran, "g"), "{ran:?}");
+    assert_eq!(ran.ok(), "");
+    let dry = place.run(&["commit", "one", "--dry-run"]);
+    assert!(said(&dry, "g") && dry.err.contains(" would be taken out of the layer"), "{dry:?}");
+    let ran = place.run(&["commit", "one"]);
+    assert!(said(&ran, "g") && said(&ran, "deep/x") && !said(&ran, "f") && !said(&ran, "own"), "{ran:?}");
+    // In what may be another directory by now, that nothing is there says nothing.
+    assert!(!said(&ran, "moved/x"), "{ran:?}");
+    assert_eq!(dry.out, ran.ok());
+    place.on_host("for file in f g deep/x own moved/x; do echo 2 > $file; done");
+    assert_eq!(place.sh(&KEEP, "cat f g own deep/x; ls moved").ok(), "2\n2\n2\n2\n");
+}
+
+#[test]
+fn a_deletion_that_an_interrupted_commit_has_done_goes_out_of_the_layer() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["sub/x", "y", "z"] {
+        place.write(&format!("work/{file}"), "1\n");
+    }
+    tick();
+    place.sh(&KEEP, "rm sub/x y z; echo 1 > new").ok();
+    // As if one had been killed after it had deleted two of them.
+    place.on_host("rm sub/x y; mv z ../z");
+    let noted = |path: &str| {
+        let bytes: Vec<String> = path.bytes().map(|byte| byte.to_string()).collect();
+        format!("[0,[{}]]\n", bytes.join(","))
+    };
+    let record = place.home().join(".local/share/sbx/uppers/one/deleted");
+    std::fs::write(&record, noted("sub/x") + &noted("y") + &noted("new") + "[0,[47").unwrap();
+    place.run(&["commit", "one", "new"]).ok();
+    assert!(!record.exists());
+    place.on_host("echo 2 > sub/x; echo 2 > y; mv ../z z");
+    assert_eq!(place.sh(&KEEP, "cat sub/x y; ls").ok(), "2\n2\nnew\nsub\ny\n");
+}
+
+#[test]
 fn a_path_in_directories_that_are_new_is_committed_with_these() {
     need!(userns());
     let place = Place::new();

@@ -928,8 +928,9 @@ its owner's or its group's. What is at or below a name that tools outside run on
 in whatever directory: .git, .envrc, .vscode and the like), and what the host's git runs besides, is left as it is and named, unless it, or a path
 in it, is one of the paths; the exit status is then 1. The same holds for what links in such names and in the home lead to, files that variables
 name as code, profiles and what sbx keeps, files that programs in the home start from, a link in the place of a directory above one of these, and a
-directory that is deleted or replaced and holds a repository or a .sbx.toml. A path at which nothing differs is named; the exit status is then 1. A commit that was interrupted is finished
-by the next one. With
+directory that is deleted or replaced and holds a repository or a .sbx.toml. A path at which nothing differs is named; the exit status is then 1. What was
+deleted inside and is gone on the host by somebody else is done: it goes out of the layer as well, if it is at or below the paths, and a note names
+it. A commit that was interrupted is finished by the next one. With
 .BR \-\-merge ,
 a text of up to 1 MiB that the host has changed, too, gets both changes, if the two have changed neither the same lines nor lines beside each
 other, and nothing but lines. What the program saw is known for files that the host had not changed during the run, in layers that were

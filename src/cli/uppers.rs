@@ -205,7 +205,7 @@ pub(super) fn commit(args: &args::Commit) -> Result<u8> {
 /// Commits, and prints what was done.
 pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outside: &dyn Outside) -> Result<Left> {
     let progress = Progress::new();
-    let Committed { mut done, conflicts, left_out, guarded, waiting, incomplete, merged, unchanged } =
+    let Committed { mut done, conflicts, left_out, guarded, waiting, incomplete, merged, gone, unchanged } =
         union::commit(upper, paths, how, outside, &|step| progress.step(step))?;
     drop(progress);
     done.sort_by(|(_, one), (_, other)| one.as_os_str().cmp(other.as_os_str()));
@@ -219,6 +219,16 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outs
     for path in &merged {
         let path = printable(&union::short(path)).into_owned();
         let _ = writeln!(said, "sbx: note: {path}: {would}merged with what was changed on the host");
+    }
+    for path in gone.iter().take(NAMED) {
+        let path = printable(&union::short(path)).into_owned();
+        let _ = writeln!(
+            said,
+            "sbx: note: {path}: the host has it no longer; that it was deleted inside {would}taken out of the layer"
+        );
+    }
+    if gone.len() > NAMED {
+        let _ = writeln!(said, "sbx: note: {} more of that kind {would}taken out of the layer", gone.len() - NAMED);
     }
     for (path, why) in &conflicts {
         let path = printable(&union::short(path)).into_owned();

@@ -3,8 +3,8 @@
 //! by it later.
 
 use super::Upper;
+use super::change::Change;
 use super::node::{self, Node, NodeKind, open_dir};
-use super::walk::Change;
 use crate::sys::{self, Errno};
 use sha2::{Digest, Sha256};
 use std::ffi::{CStr, CString, OsStr};

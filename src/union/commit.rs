@@ -6,6 +6,7 @@
 
 use super::bases::Bases;
 use super::copy::{Giver, Step};
+use super::deleted;
 use super::journal::Journal;
 use super::node::{Node, open_path};
 use super::ours::Ours;
@@ -22,7 +23,10 @@ use crate::error::{Error, Result};
 use crate::sys;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// A layer that lies over nothing.
+const NONE: sys::Errno = sys::Errno(libc::ENOENT);
 
 /// Puts everything that differs in the layers onto the host, or what is at or below one of `only`. `outside` gives files what this process cannot; `step` is called before each path, and after each part of a file.
 ///
@@ -46,6 +50,11 @@ pub fn commit(
     let ours = ours.map_err(at(upper.path(), "write to"))?;
     if !dry {
         recover(upper, &journal, &ours)?;
+        let host = |index: usize| {
+            let root = open_path(upper.state.layers.get(index).and_then(|layer| layer.lower.first()).ok_or(NONE)?)?;
+            sys::sync_filesystem(root.as_fd()).map(|()| root)
+        };
+        deleted::finish(upper, &host).map_err(at(upper.path(), "finish an interrupted commit of"))?;
     }
     let mut committed = Committed { unchanged: only.to_vec(), ..Committed::default() };
     let bases = Bases::of(upper);
@@ -88,15 +97,24 @@ pub fn commit(
             added_all: true,
             chosen: only,
             before,
+            deleted: Vec::new(),
         };
         // What was deleted may be under another name by now, which has to be there first.
         walk(upper, index, only, &mut commit)?;
         commit.deletes = true;
         walk(upper, index, only, &mut commit)?;
         commit.close().map_err(at(lower, "set permissions in"))?;
+        let (deleted, frozen) = (std::mem::take(&mut commit.deleted), commit.is_frozen());
         if !dry {
             sys::sync_filesystem(root.as_fd()).map_err(at(lower, "write"))?;
-            let pruned = if layer.frozen.is_empty() { prune(upper, index, root.as_fd()) } else { Ok(false) };
+            let out_of_the_layer = || {
+                deleted.iter().try_for_each(|path| deleted::take_out(upper, index, path, root.as_fd()))?;
+                // A path at which nothing differs is no part of it.
+                let chosen = only.iter().filter(|path| !committed.unchanged.contains(path));
+                let chosen: Vec<_> = chosen.filter_map(|path| within(&layer.path, path)).collect();
+                prune(upper, index, root.as_fd(), (!only.is_empty()).then_some(&chosen))
+            };
+            let pruned = if frozen { Ok(false) } else { out_of_the_layer() };
             rest |= !pruned.map_err(at(&layer.path, "take what is on the host out of the layer of"))?;
         }
     }
@@ -106,11 +124,17 @@ pub fn commit(
             bases.sweep(&|path| upper.has(path)).map_err(at(upper.path(), "write to"))?;
         }
         journal.end();
+        deleted::end(upper);
         if !rest {
             Ours::clear(upper);
         }
     }
     Ok(committed)
+}
+
+/// What a path names in the directory of an overlay, if that is anything.
+fn within<'p>(overlay: &Path, path: &'p Path) -> Option<&'p Path> {
+    if overlay.starts_with(path) { Some(Path::new("")) } else { path.strip_prefix(overlay).ok() }
 }
 
 /// Whether a layer lies over what an earlier one lies over as well.

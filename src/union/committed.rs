@@ -21,6 +21,8 @@ pub struct Committed {
     pub incomplete: bool,
     /// Paths of which the host has both changes now.
     pub merged: Vec<PathBuf>,
+    /// Paths on the host of deletions that are done without a commit: the host has nothing there any more, by somebody else.
+    pub gone: Vec<PathBuf>,
     /// Paths that were asked for by name, and at which nothing differs.
     pub unchanged: Vec<PathBuf>,
 }

@@ -9,10 +9,12 @@
 
 mod bases;
 mod below;
+mod change;
 mod commit;
 mod committed;
 mod compare;
 mod copy;
+mod deleted;
 mod diff;
 mod export;
 mod freeze;
@@ -49,6 +51,7 @@ pub mod view;
 mod walk;
 mod wanted;
 
+pub use change::Difference;
 pub use commit::commit;
 pub use committed::{Committed, How};
 pub use copy::Step;
@@ -69,4 +72,4 @@ pub use size::{changed, size};
 pub use state::{Ids, Layer, State};
 pub use store::Store;
 pub use upper::Upper;
-pub use walk::{Difference, TOO_DEEP, short};
+pub use walk::{TOO_DEEP, short};

@@ -2,15 +2,17 @@
 
 use super::bases::Bases;
 use super::below::holds;
+use super::change::{Change, Difference};
 use super::compare;
 use super::copy::Step;
+use super::deleted;
 use super::journal::{BESIDE, Entry};
 use super::node::{Node, NodeKind, open_dir};
 use super::place::{Placer, Work, open};
 use super::renamed::Renamed;
 use super::seen::Mark;
 use super::stop::{MOUNTED, Stop, THERE_BUT_FOR_IDS, cannot, conflict, may_copy, may_set, may_write};
-use super::walk::{Change, Difference, TOO_DEEP, Visitor, at};
+use super::walk::{TOO_DEEP, Visitor, at};
 use super::wanted::Known;
 use super::{Committed, Guarded, Upper};
 use crate::error::Result;
@@ -50,6 +52,8 @@ pub(super) struct Commit<'c> {
     pub chosen: &'c [PathBuf],
     /// Paths of the host that were changed from layers that lie over the same directory.
     pub before: HashSet<PathBuf>,
+    /// Deletions that are done, in the directory of the overlay.
+    pub deleted: Vec<PathBuf>,
 }
 
 /// A path below a directory, or the directory itself.
@@ -92,6 +96,9 @@ impl Visitor for Commit<'_> {
                 if self.dry && change.new.is_some_and(|(_, new)| new.kind == NodeKind::Dir) {
                     self.would_be.insert(change.path.to_owned());
                 }
+                if self.deletes {
+                    self.deleted.extend(self.inside(change.path));
+                }
                 self.out.done.push((letter, self.on_host(change.path)));
             }
             Err(Stop::Conflict(why)) => {
@@ -105,6 +112,20 @@ impl Visitor for Commit<'_> {
             }
             Err(Stop::Broken(errno)) => return Err(at(change.path, "commit")(errno)),
         }
+        Ok(())
+    }
+
+    fn gone(&mut self, change: &Change<'_>) -> Result<()> {
+        let Some(host) = change.host.filter(|_| self.deletes && change.known && !self.is_frozen()) else {
+            return Ok(());
+        };
+        // In another directory than the one that the program saw, that says nothing.
+        if Node::dir(host).map_err(at(change.path, "look at"))?.mount != self.mount {
+            return Ok(());
+        }
+        self.out.unchanged.retain(|path| !change.path.starts_with(path));
+        self.out.gone.push(self.on_host(change.path));
+        self.deleted.extend(self.inside(change.path));
         Ok(())
     }
 
@@ -179,6 +200,16 @@ impl Commit<'_> {
     pub(super) fn on_host(&self, path: &Path) -> PathBuf {
         let (inside, host) = self.places;
         path.strip_prefix(inside).map_or_else(|_| path.to_owned(), |rest| host.join(rest))
+    }
+
+    /// A path inside, in the directory of the overlay.
+    fn inside(&self, path: &Path) -> Option<PathBuf> {
+        path.strip_prefix(self.places.0).ok().map(Path::to_owned)
+    }
+
+    /// Whether the layer lies over frozen ones, which nothing is taken out of.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.upper.state.layers.get(self.index).is_none_or(|layer| !layer.frozen.is_empty())
     }
 
     fn put(&mut self, change: &Change<'_>) -> std::result::Result<(), Stop> {
@@ -268,7 +299,12 @@ impl Commit<'_> {
         let mut work = self.work(host, change, &beside, old.as_ref(), true);
         let whole = match (change.new, old) {
             (None, None) => true,
-            (None, Some(old)) => self.placer.take_away(&mut work, &old).map(|()| true)?,
+            (None, Some(old)) => {
+                if let Some(inside) = self.inside(change.path) {
+                    deleted::note(self.upper, self.index, &inside)?;
+                }
+                self.placer.take_away(&mut work, &old).map(|()| true)?
+            }
             (Some((from, new)), Some(_)) if stays_dir => {
                 self.placer.close_later(host, change.name, &new, &wanted)?;
                 let whole = self.placer.like((host, change.name), &open(&new), &wanted).map_err(cannot)?;

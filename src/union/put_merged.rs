@@ -1,13 +1,13 @@
 //! Texts that both the program and somebody on the host have changed.
 
 use super::bases;
+use super::change::Change;
 use super::compare;
 use super::merge;
 use super::node::{self, Node, NodeKind, open_dir};
 use super::put::{Commit, LOST_BITS};
 use super::remove;
 use super::stop::{Stop, cannot, may_write};
-use super::walk::Change;
 use super::wanted::{self, Wanted};
 use crate::sys::{self, Errno};
 use std::ffi::CStr;
@@ -21,11 +21,10 @@ impl Commit<'_> {
     /// merged: what the program saw is not known, both have changed the same lines, or something else than lines.
     pub(super) fn merged(&self, change: &Change<'_>) -> sys::Result<Option<(String, Wanted)>> {
         let (Some((from, new)), Some((dir, old))) = (&change.new, &change.old) else { return Ok(None) };
-        let frozen = self.upper.state.layers.get(self.index).is_none_or(|layer| !layer.frozen.is_empty());
         // A file with several names would be another one under this name.
         if !change.known
             || (new.kind, old.kind) != (NodeKind::File, NodeKind::File)
-            || frozen
+            || self.is_frozen()
             || new.mode != old.mode
             || !compare::same_owner(new, old)
             || old.names > 1

@@ -3,9 +3,10 @@
 
 use super::Upper;
 use super::bases::Bases;
+use super::change::Change;
 use super::ours::Ours;
 use super::seen::Mark;
-use super::walk::{Change, Visitor, at, walk};
+use super::walk::{Visitor, at, walk};
 use crate::error::Result;
 use std::os::fd::BorrowedFd;
 use std::path::Path;

@@ -5,10 +5,11 @@
 //! permissions and the content of one that the host has at a name where the layer has something else, or nothing.
 
 use super::Upper;
+use super::change::Change;
 use super::compare::same_content;
 use super::node::{Node, NodeKind, attributes, open_file};
 use super::reader::Reader;
-use super::walk::{Change, DEEPEST, Visitor, walk};
+use super::walk::{DEEPEST, Visitor, walk};
 use super::wanted::Known;
 use crate::error::Result;
 use crate::sys;

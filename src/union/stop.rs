@@ -1,9 +1,9 @@
 //! Why a commit does not put a path onto the host. What the kernel would refuse is known before anything is begun, so that a dry
 //! run says the same.
 
+use super::change::Change;
 use super::copy::Giver;
 use super::node::{Node, NodeKind, UNMAPPED, open_dir};
-use super::walk::Change;
 use super::wanted;
 use super::wanted::{Known, Wanted};
 use crate::sys::{self, Errno};

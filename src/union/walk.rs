@@ -4,6 +4,7 @@
 //! as the kernel does it: the topmost layer that has a name decides, a whiteout hides what is below, and an opaque
 //! directory hides what is in those below.
 
+pub use super::change::{Change, Difference};
 use super::compare;
 use super::node::{self, Node, NodeKind, OPAQUE, REDIRECT, open_dir, open_path};
 use super::reader::Reader;
@@ -37,60 +38,15 @@ pub fn short(path: &Path) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// How a path differs from what the host has there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Difference {
-    /// The host has nothing there.
-    Added,
-    /// The host has something else there.
-    Modified,
-    /// The host has something there that was deleted.
-    Deleted,
-}
-
-/// One difference, with what is needed to look at both sides.
-pub struct Change<'w> {
-    /// The path inside.
-    pub path: &'w Path,
-    /// Its last component.
-    pub name: &'w CStr,
-    /// How it differs.
-    pub difference: Difference,
-    /// The file in the layers, and the directory of the layer that has it; none if it was deleted.
-    pub new: Option<(BorrowedFd<'w>, Node)>,
-    /// The file of the host, and the directory that has it; none if it was added.
-    pub old: Option<(BorrowedFd<'w>, Node)>,
-    /// The topmost directory of the host at the path above, if there is one.
-    pub host: Option<BorrowedFd<'w>>,
-    /// When the program first changed it; when the layer was made, if that is not known.
-    pub base: i128,
-    /// The host's directory at the path above is the one that the program saw.
-    pub known: bool,
-    /// Of a directory on both sides: whether the host's has the permissions and attributes that the program saw.
-    pub attributes_seen: bool,
-    /// Who read the host's files for the program.
-    pub reader: Reader,
-}
-
-impl Change<'_> {
-    /// Whether the host's file may have changed since the program saw it, or be another one. `ours` are files of which the
-    /// last change is our own. The times of a directory change with every file in it, and are no conflict.
-    pub fn is_conflict(&self, ours: impl Fn(&Node) -> bool) -> bool {
-        match (&self.new, &self.old) {
-            (_, None) => false,
-            (Some((_, new)), Some((_, old))) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
-                !self.known || !self.attributes_seen
-            }
-            (_, Some((_, old))) => !self.known || (old.changed > self.base && !ours(old)),
-        }
-    }
-}
-
 /// What is done at each difference.
 pub trait Visitor {
     /// A path differs. What is in an added directory follows, one by one; what is in a deleted one does not.
     fn change(&mut self, change: &Change<'_>) -> Result<()>;
+
+    /// The layers have deleted a path at which the host has nothing. It lies in the directory that the change names.
+    fn gone(&mut self, _change: &Change<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// A directory of the layers is entered; `opaque` if the host has it, too, and what is in that does not show through.
     fn enter(&mut self, _path: &Path, _dir: (BorrowedFd<'_>, &Node), _opaque: bool) -> Result<()> {
@@ -330,7 +286,12 @@ impl Walk<'_> {
             reader,
         };
         if new.kind == NodeKind::Whiteout {
-            return if old.is_some() { self.tell(wanted, &change(Difference::Deleted, None, old)) } else { Ok(()) };
+            let change = change(Difference::Deleted, None, old);
+            return match change.old {
+                Some(_) => self.tell(wanted, &change),
+                None if wanted => self.visitor.gone(&change),
+                None => Ok(()),
+            };
         }
         if !is_dir {
             if new.kind == NodeKind::File {
