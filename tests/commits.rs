@@ -221,6 +221,81 @@ fn a_deletion_that_an_interrupted_commit_has_done_goes_out_of_the_layer() {
 }
 
 #[test]
+fn what_the_host_has_deleted_since_the_program_changed_it_is_a_conflict() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["g", "d/f", "d/deep/x", "whole", "binary"] {
+        place.write(&format!("work/{file}"), "1\n");
+    }
+    place.on_host("printf 'a\\0' > binary; ln -s g link");
+    tick();
+    let script = "echo 2 >> g; echo 2 >> d/f; echo 2 >> d/deep/x; echo n > d/new; echo n > new; mkdir none; printf b >> binary; ln -sf whole link; mv whole name";
+    place.sh(&KEEP, script).ok();
+    place.on_host("rm -r g d binary link");
+    let work = place.work().canonicalize().unwrap().display().to_string();
+    let listed = place.run(&["diff", "one"]).ok().replace(&work, ".");
+    let lines: Vec<_> = listed.lines().map(|line| line.split("  (").next().unwrap_or_default()).collect();
+    let expected = [
+        "A!./binary",
+        "A!./d",
+        "A!./d/deep",
+        "A!./d/deep/x",
+        "A!./d/f",
+        "A!./d/new",
+        "A!./g",
+        "A!./link",
+        "A ./name",
+        "A ./new",
+        "A ./none",
+        "D ./whole",
+    ];
+    assert_eq!(lines, expected, "{listed}");
+    let before = place.on_host("find . | sort");
+    let dry = place.run(&["commit", "one", "--dry-run"]);
+    assert_eq!(place.on_host("find . | sort"), before);
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    for gone in [
+        "g left as it is on the host: the host's file is gone",
+        "d left as it is on the host: the host's directory is gone",
+    ] {
+        assert!(
+            ran.err.contains(&format!("/{gone} since the program saw it; name it to put it there again")),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(place.on_host("find . | sort"), ".\n./name\n./new\n./none\n./whole\n", "{ran:?}");
+    // Whoever names it wants it back.
+    place.run(&["commit", "one", "g"]).ok();
+    place.run(&["commit", "one", "d/deep"]).ok();
+    assert_eq!(place.on_host("cat g d/deep/x; ls d"), "1\n2\n1\n2\ndeep\n");
+}
+
+#[test]
+fn nothing_is_put_into_another_directory_than_the_overlays() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/A/g", "1\n");
+    tick();
+    place
+        .sh(&["--overlay", "A", "--upper", "keep:one"], "echo 2 >> A/g; echo n > A/new; mkdir A/dir; echo n > A/dir/x")
+        .ok();
+    place.on_host("mv A A.old; mkdir A");
+    let list = place.run(&["diff", "one"]).ok();
+    assert_eq!(list.matches("A!/").count(), 4, "{list}");
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(
+        ran.err.contains("A/new left as it is on the host: the directory that it lies in may be another one"),
+        "{ran:?}"
+    );
+    assert_eq!(place.on_host("ls -A A"), "");
+    place.run(&["commit", "one", "A/new", "A/dir"]).ok();
+    assert_eq!(place.on_host("find A | sort"), "A\nA/dir\nA/dir/x\nA/new\n");
+}
+
+#[test]
 fn a_path_in_directories_that_are_new_is_committed_with_these() {
     need!(userns());
     let place = Place::new();

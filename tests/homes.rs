@@ -86,9 +86,9 @@ fn private_homes_are_listed_and_removed() {
     assert_eq!(names, ["one", "two"]);
     place.run(&["homes", "--remove", "one"]).ok();
     assert!(!store(&place).join("one").exists() && store(&place).join("two").exists());
-    let unknown = place.run(&["homes", "--remove", "two", "--remove", "one"]).failed(125);
+    let unknown = place.run(&["homes", "--remove", "one", "--remove", "two"]).failed(125);
     assert!(unknown.contains("there is no private home `one`"), "{unknown}");
-    assert!(store(&place).join("two").exists(), "all or none");
+    assert!(!store(&place).join("two").exists(), "the others are removed");
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn what_has_changed_on_the_host_meanwhile_is_a_conflict_and_stays() {
     let place = changed("rm -r sub");
     place.write("work/sub/deep/new", "the host's\n");
     let error = verb(&place, &["commit", "one"]).failed(1);
-    assert!(error.contains("new in it has changed on the host"), "{error}");
+    assert!(error.contains("`new` in it has changed on the host"), "{error}");
     assert_eq!(text(&place, "sub/deep/leaf"), "leaf\n");
 }
 
@@ -257,7 +257,7 @@ fn directories_that_the_program_never_saw_are_neither_removed_nor_written_to() {
         assert!(list.contains(line), "{line}: {list}");
     }
     let error = verb(&place, &["commit", "one"]).failed(1);
-    assert!(error.contains("./build left as it is on the host: important in it has changed"), "{error}");
+    assert!(error.contains("./build left as it is on the host: `important` in it has changed"), "{error}");
     let after = tree(&place.work());
     let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
     assert_eq!(new, ["secret/new 644 \"new\\n\""], "what is new has no conflict, and nothing else is done");
@@ -461,8 +461,8 @@ fn what_is_mounted_on_the_host_is_neither_written_to_nor_removed() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{error}");
     let mounted = error.matches("something is mounted there on the host").count();
-    let held = error.matches("it may have another name in the layer").count();
-    assert_eq!((mounted, held), (3, 1), "{error}");
+    let held = error.matches("may be its other name").count();
+    assert_eq!((mounted, held), (4, 0), "each for its own reason: {error}");
     for path in ["aside/inner", "aside/deep/leaf", "mounted"] {
         assert_eq!(std::fs::read_to_string(place.dir.path().join(path)).unwrap(), "mounted\n", "{path}");
     }
@@ -479,7 +479,7 @@ fn what_is_mounted_on_the_host_is_neither_written_to_nor_removed() {
     command.args(["-rm", "/bin/sh", "-c", &script]).env("HOME", place.home()).current_dir(place.work());
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("something is mounted on leaf in it"), "{error}");
+    assert!(error.contains("something is mounted on `leaf` in it"), "{error}");
     assert_eq!((text(&place, "sub/inner"), text(&place, "sub/deep/leaf")), ("inner\n".into(), "leaf\n".into()));
     assert_eq!(std::fs::read_dir(place.work()).unwrap().count(), 2, "nothing is left beside");
 }
@@ -699,6 +699,8 @@ fn a_snapshot_and_a_fork_begin_where_the_layer_was_and_go_their_own_ways() {
     assert_eq!(verb(&place, &["diff", "two"]).ok().replace("  ", " "), "M ./file\nA ./more\nD ./sub/inner\n");
     let taken = verb(&place, &["fork", "one", "two"]).failed(125);
     assert!(taken.contains("there are upper layers `two` already"), "{taken}");
+    let own = verb(&place, &["fork", "one", "one"]).failed(125);
+    assert!(own.contains("there are upper layers `one` already") && !own.contains("in use"), "{own}");
     // What both lie over goes with the last of them.
     verb(&place, &["discard", "one"]).ok();
     assert_eq!(place.sh(&two, "cat file more").ok(), "two\nb\n");
@@ -725,8 +727,10 @@ fn layers_are_listed_and_thrown_away_whatever_is_in_them() {
     running.kill().unwrap();
     running.wait().unwrap();
     until(|| verb(&place, &["discard", "two"]).status == Some(0));
-    verb(&place, &["discard", "one"]).ok();
-    assert_eq!(verb(&place, &["uppers"]).ok(), "");
+    place.sh(&["--overlay", ".", "--upper", "keep:three"], "true").ok();
+    let unknown = verb(&place, &["discard", "three", "nope", "one"]).failed(125);
+    assert!(unknown.contains("there are no upper layers `nope`"), "{unknown}");
+    assert_eq!(verb(&place, &["uppers"]).ok(), "", "the others are removed");
     assert_eq!(std::fs::read_dir(place.home().join(".local/share/sbx/uppers")).unwrap().count(), 0, "nothing is left");
     let unknown = verb(&place, &["diff", "one"]).failed(125);
     assert!(unknown.contains("there are no upper layers `one`"), "{unknown}");

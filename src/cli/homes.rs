@@ -11,12 +11,10 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(super) fn main(args: &args::Homes) -> Result<u8> {
     let store = Store::homes(uppers::data_directory()?.join("homes"));
     if !args.remove.is_empty() {
-        // All of them, or none.
-        let homes = args.remove.iter().map(|name| store.lock(&store.named(name)?, None));
-        let homes = homes.collect::<Result<Vec<_>>>()?;
-        homes.into_iter().try_for_each(launch::discard)?;
+        let locked = |name: &String| store.lock(&store.named(name)?, None);
+        let status = uppers::each(&args.remove, |name| locked(name).and_then(launch::discard));
         store.stale().into_iter().try_for_each(launch::discard)?;
-        return Ok(0);
+        return Ok(status);
     }
     let mut rows = Vec::new();
     let mut out = String::new();

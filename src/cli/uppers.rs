@@ -237,7 +237,7 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outs
     if !conflicts.is_empty() {
         let _ = writeln!(
             said,
-            "help: compare with `sbx diff --patch {} PATH`; remove or rename the host's file, and commit again",
+            "help: compare with `sbx diff --patch {0} PATH`; remove or rename the host's file, and name the path: `sbx commit {0} PATH`",
             upper.name
         );
     }
@@ -285,15 +285,25 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outs
     })
 }
 
-pub(super) fn discard(args: &args::Discard) -> Result<u8> {
-    for name in &args.names {
-        launch::discard(locked(name)?)?;
+/// Does something with each of several names. One that fails is told of, and the others are done; the status is that of the last error.
+pub(super) fn each(names: &[String], mut work: impl FnMut(&String) -> Result<()>) -> u8 {
+    let mut status = 0;
+    for name in names {
+        if let Err(error) = work(name) {
+            output::complain(&error);
+            status = error.status;
+        }
     }
+    status
+}
+
+pub(super) fn discard(args: &args::Discard) -> Result<u8> {
+    let status = each(&args.names, |name| locked(name).and_then(launch::discard));
     // What an earlier one has left, if it was interrupted.
     let store = store()?;
     store.stale().into_iter().try_for_each(launch::discard)?;
     store.collect();
-    Ok(0)
+    Ok(status)
 }
 
 pub(super) fn export(args: &args::Export) -> Result<u8> {

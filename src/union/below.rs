@@ -77,10 +77,10 @@ fn changed(dir: BorrowedFd<'_>, look: &Look<'_>, depth: u32) -> sys::Result<Opti
         let Some(node) = node else { continue };
         let shown = OsStr::from_bytes(name.to_bytes()).display();
         if node.mount != look.mount {
-            return Ok(Some(format!("something is mounted on {shown} in it on the host")));
+            return Ok(Some(format!("something is mounted on `{shown}` in it on the host")));
         }
         // The program saw it empty: what it has kept of it is nothing.
-        let closed = || Ok(Some(format!("you cannot read {shown} in it on the host")));
+        let closed = || Ok(Some(format!("you cannot read `{shown}` in it on the host")));
         if node.kind == NodeKind::File && look.reader.is_closed(dir, &name) {
             return closed();
         }
@@ -91,14 +91,14 @@ fn changed(dir: BorrowedFd<'_>, look: &Look<'_>, depth: u32) -> sys::Result<Opti
             };
             // A directory that is not empty, and cannot be emptied, would be left half removed.
             if !can_be_emptied(inner.as_fd())? {
-                return Ok(Some(format!("you may not remove what is in {shown} in it on the host")));
+                return Ok(Some(format!("you may not remove what is in `{shown}` in it on the host")));
             }
             if let Some(why) = changed(inner.as_fd(), look, depth + 1)? {
                 return Ok(Some(why));
             }
         }
         if node.changed > look.base && !(look.ours)(&node) {
-            return Ok(Some(format!("{shown} in it has changed on the host since the layer was made")));
+            return Ok(Some(format!("`{shown}` in it has changed on the host since the layer was made")));
         }
     }
     Ok(None)

@@ -36,6 +36,9 @@ pub struct Change<'w> {
     pub base: i128,
     /// The host's directory at the path above is the one that the program saw.
     pub known: bool,
+    /// Where the host has nothing at the path: the outermost path, at or above it, that is not there by somebody else's doing. The host had
+    /// a file or a directory there when the program changed it, or another directory.
+    pub lost: Option<&'w Path>,
     /// Of a directory on both sides: whether the host's has the permissions and attributes that the program saw.
     pub attributes_seen: bool,
     /// Who read the host's files for the program.
@@ -47,7 +50,7 @@ impl Change<'_> {
     /// last change is our own. The times of a directory change with every file in it, and are no conflict.
     pub fn is_conflict(&self, ours: impl Fn(&Node) -> bool) -> bool {
         match (&self.new, &self.old) {
-            (_, None) => false,
+            (_, None) => self.lost.is_some(),
             (Some((_, new)), Some((_, old))) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
                 !self.known || !self.attributes_seen
             }

@@ -94,7 +94,7 @@ pub fn commit(
             places: (&layer.path, lower),
             step,
             deletes: false,
-            added_all: true,
+            held: None,
             chosen: only,
             before,
             deleted: Vec::new(),

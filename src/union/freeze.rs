@@ -99,10 +99,14 @@ pub fn finish_snapshot(upper: &Upper) -> Result<()> {
 /// The name is taken, or a directory cannot be made.
 pub fn fork(upper: &mut Upper, new: &str) -> Result<()> {
     check_name(new).map_err(|why| Error::new(format!("`{new}` is no name of upper layers")).hint(why))?;
+    // Before it is tried to lock them: these here are in use, by this process.
+    if upper.store().names()?.iter().any(|name| name == new) {
+        return Err(there_are(new));
+    }
     snapshot(upper)?;
     let mut forked = upper.store().lock(new, Some(&upper.state.ids))?;
     if !forked.new {
-        return Err(Error::new(format!("there are upper layers `{new}` already")).hint("take another name"));
+        return Err(there_are(new));
     }
     forked.state.layers.clone_from(&upper.state.layers);
     for index in 0..forked.state.layers.len() {
@@ -112,6 +116,11 @@ pub fn fork(upper: &mut Upper, new: &str) -> Result<()> {
     Ours::read(upper).copy(&forked).map_err(failed("fork", new))?;
     forked.touch();
     forked.save()
+}
+
+fn there_are(name: &str) -> Error {
+    Error::new(format!("there are upper layers `{name}` already"))
+        .hint("take another name, or remove them: sbx discard NAME")
 }
 
 /// Removes upper layers, and what they lie over if no others do. Where ids are mapped, this has to be called in a user

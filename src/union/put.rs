@@ -12,7 +12,7 @@ use super::place::{Placer, Work, open};
 use super::renamed::Renamed;
 use super::seen::Mark;
 use super::stop::{MOUNTED, Stop, THERE_BUT_FOR_IDS, cannot, conflict, may_copy, may_set, may_write};
-use super::walk::{TOO_DEEP, Visitor, at};
+use super::walk::{TOO_DEEP, Visitor, at, short};
 use super::wanted::Known;
 use super::{Committed, Guarded, Upper};
 use crate::error::Result;
@@ -46,8 +46,8 @@ pub(super) struct Commit<'c> {
     pub step: &'c dyn Fn(Step),
     /// Deletions are carried out, rather than everything else.
     pub deletes: bool,
-    /// Everything that was added is on the host.
-    pub added_all: bool,
+    /// The first path that could not be put there, and may be a renamed file of the host: what was deleted waits for it.
+    pub held: Option<PathBuf>,
     /// The paths that were asked for by name.
     pub chosen: &'c [PathBuf],
     /// Paths of the host that were changed from layers that lie over the same directory.
@@ -69,18 +69,15 @@ impl Visitor for Commit<'_> {
         }
         if let Some(name) = self.guarded.and_then(|guarded| self.unnamed(guarded, change)) {
             // What was deleted elsewhere may have been moved there.
-            self.added_all &= change.path != name || change.old.is_some() || !may_be_moved(change);
+            if change.path == name && change.old.is_none() {
+                self.hold(change);
+            }
             *self.out.guarded.entry(self.on_host(&name)).or_default() += 1;
             self.out.incomplete = true;
             return Ok(());
         }
-        if self.deletes && !self.added_all && !self.chosen.iter().any(|path| change.path.starts_with(path)) {
-            let why = "it may have another name in the layer, which could not be put there; name it to delete it";
-            self.note(change, why);
-            self.out.waiting += 1;
-            self.out.incomplete = true;
-            return Ok(());
-        }
+        let waits = self.deletes && !self.chosen.iter().any(|path| change.path.starts_with(path));
+        let other = self.held.clone().filter(|_| waits);
         let letter = match change.difference {
             Difference::Added => 'A',
             Difference::Modified => 'M',
@@ -89,8 +86,17 @@ impl Visitor for Commit<'_> {
         (self.step)(Step::Path);
         let put = match self.before.contains(&self.on_host(change.path)) {
             true => Err(Stop::Conflict("another overlay shows the same file, and its change is on the host".into())),
-            false => self.put(change),
+            false => self.put(change, self.dry || other.is_some()),
         };
+        if let (Ok(()), Some(other)) = (&put, other) {
+            let other = self.on_host(&other);
+            let other = short(&other);
+            let why = format!("`{other}` could not be put there, and may be its other name; name it to delete it");
+            self.note(change, &why);
+            self.out.waiting += 1;
+            self.out.incomplete = true;
+            return Ok(());
+        }
         match put {
             Ok(()) => {
                 if self.dry && change.new.is_some_and(|(_, new)| new.kind == NodeKind::Dir) {
@@ -102,11 +108,11 @@ impl Visitor for Commit<'_> {
                 self.out.done.push((letter, self.on_host(change.path)));
             }
             Err(Stop::Conflict(why)) => {
-                self.added_all &= !may_be_moved(change);
+                self.hold(change);
                 self.out.conflicts.push((self.on_host(change.path), why));
             }
             Err(Stop::LeftOut(why)) => {
-                self.added_all &= !may_be_moved(change);
+                self.hold(change);
                 self.out.left_out.push((self.on_host(change.path), why));
                 self.out.incomplete = true;
             }
@@ -140,7 +146,7 @@ impl Visitor for Commit<'_> {
     fn too_deep(&mut self, path: &Path) {
         self.out.unchanged.retain(|only| !path.starts_with(only) && !only.starts_with(path));
         if !self.deletes {
-            self.added_all = false;
+            self.held.get_or_insert_with(|| path.to_owned());
             self.out.conflicts.push((self.on_host(path), TOO_DEEP.into()));
         }
     }
@@ -172,6 +178,13 @@ impl Commit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Has deletions wait for a path that is not put there, if it may be a renamed file of the host.
+    fn hold(&mut self, change: &Change<'_>) {
+        if self.held.is_none() && may_be_moved(change) {
+            self.held = Some(change.path.to_owned());
+        }
     }
 
     /// The path that would have to be named for this change to be put onto the host.
@@ -212,7 +225,8 @@ impl Commit<'_> {
         self.upper.state.layers.get(self.index).is_none_or(|layer| !layer.frozen.is_empty())
     }
 
-    fn put(&mut self, change: &Change<'_>) -> std::result::Result<(), Stop> {
+    /// `dry`: it is only found out what would be done.
+    fn put(&mut self, change: &Change<'_>, dry: bool) -> std::result::Result<(), Stop> {
         // The directory that it lies in is one of the host's, unless that could not be made.
         let Some(host) = change.host else {
             let would_be = change.path.parent().is_some_and(|dir| self.would_be.contains(dir));
@@ -256,7 +270,7 @@ impl Commit<'_> {
         {
             return conflict(&why);
         }
-        if change.is_conflict(|node| self.placer.ours.has(node)) {
+        if change.is_conflict(|node| self.placer.ours.has(node)) && !self.is_wanted_back(change) {
             if let Some((text, wanted)) = self.merged(change).map_err(cannot)? {
                 return match self.merge {
                     true => self.put_merged(change, &dir, &text, &wanted),
@@ -266,6 +280,13 @@ impl Commit<'_> {
                 };
             }
             return conflict(match (new, old) {
+                (Some(_), None) if !change.known => {
+                    "the directory that it lies in may be another one on the host by now; name it to put it there"
+                }
+                (Some(new), None) if new.kind == NodeKind::Dir => {
+                    "the host's directory is gone since the program saw it; name it to put it there again"
+                }
+                (Some(_), None) => "the host's file is gone since the program saw it; name it to put it there again",
                 _ if !change.known => "the directory that it lies in may be another one on the host by now",
                 (Some(new), Some(old)) if new.kind == NodeKind::Dir && old.kind == NodeKind::Dir => {
                     "the host's directory has changed since, and may have got its permissions there"
@@ -292,7 +313,7 @@ impl Commit<'_> {
         {
             self.note(change, "you cannot give it the group that the host's file has: it gets yours");
         }
-        if self.dry {
+        if dry {
             return Ok(());
         }
         let beside = self.beside();
@@ -361,6 +382,13 @@ impl Commit<'_> {
     fn remember(&self, layer: (BorrowedFd<'_>, &CStr), host: (BorrowedFd<'_>, &CStr), mode: u32) {
         let (Ok(layer), Ok(Some(host))) = (open_dir(layer.0, layer.1), Node::find(host.0, host.1)) else { return };
         let _ = Mark::of(&Node { mode, ..host }, true).write(layer.as_fd());
+    }
+
+    /// Whether a path that the host has no longer was named, so that it is put there again.
+    fn is_wanted_back(&self, change: &Change<'_>) -> bool {
+        let (Some(lost), None) = (change.lost, &change.old) else { return false };
+        let is_it = |chosen: &PathBuf| change.path.starts_with(chosen) || chosen.starts_with(change.path);
+        self.chosen.iter().any(|chosen| chosen.starts_with(lost) && is_it(chosen))
     }
 
     /// Whether the host has what a commit would put there.

@@ -4,6 +4,7 @@
 //! as the kernel does it: the topmost layer that has a name decides, a whiteout hides what is below, and an opaque
 //! directory hides what is in those below.
 
+use super::bases::Bases;
 pub use super::change::{Change, Difference};
 use super::compare;
 use super::node::{self, Node, NodeKind, OPAQUE, REDIRECT, open_dir, open_path};
@@ -88,6 +89,8 @@ struct Place {
     opaque: bool,
     /// What is known of the topmost directory on the host.
     seen: Seen,
+    /// The outermost directory, at or above this one, which the program saw, and in whose place the host has another one or none.
+    lost: Option<PathBuf>,
 }
 
 /// The topmost directory of the host in a list of them.
@@ -118,9 +121,9 @@ pub fn walk(upper: &Upper, index: usize, only: &[PathBuf], visitor: &mut dyn Vis
     let root = host.first().map(|root| Node::dir(root.as_fd())).transpose().map_err(at(&layer.path, "look up"))?;
     let seen = |root: &Node| layer.root.as_deref().and_then(Mark::parse).is_none_or(|mark| mark.is(root));
     let seen = Seen { known: root.is_none_or(|root| seen(&root)), changed: root.map_or(0, |root| root.changed) };
-    let place = Place { layers, host, opaque: false, seen };
-    let mut walk =
-        Walk { only, own: &layer.own, made: layer.made.into(), runs: &layer.runs, reader: Reader::of(layer), visitor };
+    let place = Place { layers, host, opaque: false, seen, lost: (!seen.known).then(|| layer.path.clone()) };
+    let (bases, reader) = (Bases::of(upper), Reader::of(layer));
+    let mut walk = Walk { only, own: &layer.own, made: layer.made.into(), runs: &layer.runs, reader, bases, visitor };
     walk.directory(&place, &layer.path, 0)
 }
 
@@ -134,6 +137,8 @@ struct Walk<'v> {
     runs: &'v [u64],
     /// Who read the host's files for the program.
     reader: Reader,
+    /// Files of the host that the program has changed.
+    bases: Option<Bases>,
     visitor: &'v mut dyn Visitor,
 }
 
@@ -199,6 +204,7 @@ impl Walk<'_> {
                     host,
                     base: self.made,
                     known: place.seen.known,
+                    lost: None,
                     attributes_seen: false,
                     reader: self.reader,
                 };
@@ -273,6 +279,16 @@ impl Walk<'_> {
         let attributes_seen =
             old_dir.is_some_and(|host| mark.map_or_else(|| unchanged(&host), |mark| mark.is_unchanged(&host)));
         let (known, reader) = (place.seen.known, self.reader);
+        // A directory that is opaque, or in one, may have got its mark at another path.
+        let had = || match is_dir {
+            _ if opaque || place.opaque => false,
+            true => mark.is_some(),
+            false => new.kind != NodeKind::Whiteout && self.bases.as_ref().is_some_and(|bases| bases.had(path)),
+        };
+        let lost = match &old {
+            None => place.lost.clone().or_else(|| had().then(|| path.to_owned())),
+            Some(_) => None,
+        };
         let change = |difference, new, old| Change {
             path,
             name,
@@ -282,6 +298,7 @@ impl Walk<'_> {
             host,
             base,
             known,
+            lost: lost.as_deref(),
             attributes_seen,
             reader,
         };
@@ -340,7 +357,10 @@ impl Walk<'_> {
                 }
             }
         }
+        let is_another = || old_dir.is_some_and(|host| !opaque && mark.is_some_and(|mark| !mark.is(&host)));
+        let another = place.lost.clone().or_else(|| is_another().then(|| path.to_owned()));
         let inner = Place {
+            lost: lost.or(another),
             layers: inner,
             host: hosts_of(place, name, path, self.reader)?,
             opaque,
