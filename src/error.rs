@@ -184,15 +184,37 @@ pub fn printable_lines(text: &str) -> String {
 /// Escapes what a terminal would interpret or show misleadingly: messages contain file names, which others may have
 /// chosen. Control characters of ASCII and Latin-1, and marks that change the direction of writing, become escapes.
 pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    let odd = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(odd) {
+    if !text.contains(is_odd) {
         return text.into();
     }
     let mut out = String::new();
     for c in text.chars() {
-        if odd(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_odd(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
+    out.into()
+}
+
+/// Whether a terminal would interpret a character, or show it misleadingly.
+fn is_odd(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A path in a list of paths, in which no two look alike: as it is; or in double quotes, with escapes for what [`printable`] escapes,
+/// bytes that are no UTF-8, backslashes and quotes, if it has one of the first two. (So does git, which quotes more.)
+pub fn printable_path(path: &std::path::Path) -> std::borrow::Cow<'_, str> {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = path.as_os_str().as_bytes();
+    match path.to_str() {
+        Some(text) if !text.contains(is_odd) && !text.starts_with('"') => return text.into(),
+        _ => {}
+    }
+    let mut out = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_odd(c) || matches!(c, '"' | '\\') { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    out.push('"');
     out.into()
 }

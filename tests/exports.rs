@@ -73,3 +73,127 @@ os.mkdir('dir'); os.setxattr('dir', b'user.x\\xff', b'v'); os.setxattr('dir', 'u
     }
     assert_eq!(said.lines().count(), 2, "{said}");
 }
+
+/// The name of a path of the current directory, as it is printed.
+fn at(place: &Place, name: &str) -> String {
+    place.work().canonicalize().unwrap().join(name).display().to_string()
+}
+
+#[test]
+fn what_tools_outside_may_run_is_told_of_by_each_way_out() {
+    need!(userns(), tools(&["git", "cp"]));
+    let place = changed(
+        "echo x > .envrc; mkdir .vscode sub; echo y > .vscode/tasks.json; echo z > .vscode/more; echo w > 'sub/.envrc'; \
+         mkdir 'od\td'; echo v > 'od\td/.envrc'; mkdir bare; echo 'ref: x' > bare/HEAD; echo n > plain; chmod 600 file",
+    );
+    let patch = place.run(&["diff", "one", "--patch"]).ok();
+    let (mut remarks, mut lines) = (Vec::new(), patch.lines().peekable());
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_suffix(": tools outside may run what it names") {
+            remarks.push(name.strip_prefix("# ").unwrap());
+            assert!(lines.peek().unwrap().starts_with("diff --git "), "before what it is about: {patch}");
+        }
+    }
+    assert_eq!(
+        remarks,
+        [".envrc", ".vscode/more", ".vscode/tasks.json", "bare/HEAD", r#""od\td/.envrc""#, "sub/.envrc"],
+        "{patch}"
+    );
+    for (flags, then) in [(&["--patch"][..], "apply"), (&[][..], "unpack")] {
+        let ran = place.run(&[&["export", "one", "-o", "../out"], flags].concat());
+        let names = [".envrc", ".vscode", "bare/HEAD", "od\\td/.envrc", "sub/.envrc"].map(|name| at(&place, name));
+        let expected = format!(
+            "sbx: note: in it are 6 files by which tools outside may run something, at or below {}\n\
+             help: look at what differs there before you {then} it: sbx diff --patch one {}\n",
+            names.join(", "),
+            names[0]
+        );
+        assert_eq!((ran.status, &ran.err), (Some(0), &expected), "{flags:?}");
+        // git takes the patch all the same, and the remarks are in it.
+        if then == "apply" {
+            let patch = std::fs::read_to_string(place.dir.path().join("out")).unwrap();
+            assert_eq!(patch.matches(": tools outside may run what it names\n").count(), 6, "{patch}");
+            place.on_host("cp -a . ../copy");
+            let copy = place.dir.path().join("copy");
+            listed(&copy, "git apply ../out");
+            assert_eq!(listed(&copy, "cat .envrc sub/.envrc bare/HEAD plain"), "x\nw\nref: x\nn\n");
+        }
+    }
+    // More than a few, and a deletion, by which nothing is run.
+    let place = Place::new();
+    place.write("work/.envrc", "old\n");
+    tick();
+    place.sh(&KEEP, "rm .envrc; for i in 1 2 3 4 5 6 7; do mkdir d$i; echo x > d$i/.envrc; done").ok();
+    let said = place.run(&["export", "one", "-o", "../out"]).err;
+    assert!(
+        said.starts_with("sbx: note: in it are 7 files by which") && said.contains("d5/.envrc and 2 more\n"),
+        "{said}"
+    );
+    let place = changed("rm file; echo > new");
+    let said = place.run(&["export", "one", "-o", "../out"]);
+    assert_eq!(said.err, "", "nothing is said where there is nothing");
+}
+
+#[test]
+fn names_that_look_alike_are_told_apart() {
+    need!(userns(), tools(&["python3"]));
+    let make = "import os
+for name in [b'a\\nb', b'a\\\\nb', b'\"q\"', b'n\\xff', b'n\\xfe', b'n\\xef\\xbf\\xbd', b'caf\\xc3\\xa9 x']: open(name, 'w').close()
+os.symlink(b'/x//y', 'link'); os.symlink(b't\\xff', 'odd')
+";
+    let place = changed(&format!("python3 - <<'END'\n{make}END"));
+    let names = [r#"A "./a\nb""#, r"A ./a\nb", "A ./caf\u{e9} x", r#"A "./n\xfe""#, r#"A "./n\xff""#, "A ./n\u{fffd}"];
+    let work = at(&place, "");
+    let dotted = |text: &str| text.replace(&work, "./");
+    let list = dotted(&place.run(&["diff", "one"]).ok()).replace("A  ", "A ");
+    for name in names {
+        assert_eq!(list.lines().filter(|line| *line == name).count(), 1, "{name}: {list}");
+    }
+    assert!(list.contains("A ./\"q\"\n"), "{list}");
+    let json: serde_json::Value = serde_json::from_str(&place.run(&["diff", "one", "--json"]).ok()).unwrap();
+    let find = |name: &str| {
+        let end = format!("/{name}");
+        json.as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry["path"].as_str().unwrap().ends_with(&end))
+            .collect::<Vec<_>>()
+    };
+    assert!(find("a\nb")[0].get("path_bytes").is_none());
+    let bytes: Vec<Option<u64>> = find("n\u{fffd}")
+        .iter()
+        .map(|entry| entry.get("path_bytes").map(|bytes| bytes.as_array().unwrap().last().unwrap().as_u64().unwrap()))
+        .collect();
+    assert_eq!(bytes, [None, Some(0xfe), Some(0xff)].into_iter().collect::<Vec<_>>(), "{json:#}");
+    assert_eq!(find("link")[0]["target"], "/x//y");
+    assert!(find("link")[0].get("target_bytes").is_none());
+    assert_eq!(
+        (&find("odd")[0]["target"], &find("odd")[0]["target_bytes"]),
+        (&"t\u{fffd}".into(), &vec![0x74, 0xff].into())
+    );
+    assert!(find("a\nb")[0].get("target").is_none());
+    let done = dotted(&place.run(&["commit", "one"]).ok());
+    for name in names {
+        assert_eq!(done.lines().filter(|line| *line == name).count(), 1, "{name}: {done}");
+    }
+}
+
+#[test]
+fn who_names_a_file_in_the_place_of_layers_is_told_what_shows_it() {
+    need!(userns());
+    let place = changed("echo new > file");
+    let help = |name: &str| format!("`sbx diff LAST {name}` shows how it differs");
+    for name in ["file", "./file"] {
+        let error = place.run(&["diff", name]).failed(125);
+        assert!(error.contains(&help(name)), "{error}");
+    }
+    for name in ["nothing", "./nothing"] {
+        let error = place.run(&["diff", name]).failed(125);
+        assert!(!error.contains("LAST"), "{error}");
+    }
+    place.write("work/one", "");
+    place.run(&["diff", "one"]).ok();
+    place.run(&["discard", "one"]).ok();
+    let error = place.run(&["diff", "file"]).failed(125);
+    assert!(!error.contains("LAST"), "there is nothing that it could show: {error}");
+}

@@ -909,11 +909,18 @@ modified,
 deleted; a
 .B !
 marks one that has changed on the host since the program saw it, or is gone there, or lies in what may be another directory by now. In
-parentheses: another kind of file, other permissions, a name that tools outside run something from
+parentheses: another kind of file, other permissions, a name that tools outside run something from. A path with control characters, or bytes that
+are no UTF-8, is in double quotes, with escapes; in JSON, such bytes are numbers in
+.IR path_bytes ,
+and
+.I target
+is the text of a link.
 .B \-\-patch
 prints the differences of texts as a patch that git applies in the directory of the overlay. What it applies no patch to, as files in
 .BR .git ,
-is there as comments
+is there as comments. A comment comes before what tools outside may run, as
+.B sbx commit
+finds it
 .TP
 .B sbx commit
 puts the changes onto the host, all or those at or below the paths. Each file is replaced at once, and then taken out of the layer. A file
@@ -951,7 +958,8 @@ it writes a patch instead, which
 applies in the directory of the overlay, or of several overlays, in /: with files of up to 32 MiB that are no texts, and without empty
 directories, named pipes, permissions other than that to execute, and files that git applies no patch to, as those in
 .BR .git ;
-they are named
+they are named. Extended attributes whose names a tar file would change, as those with an equals sign, are left out with a note. In both forms is what a commit
+leaves alone unless it is named: a note says how many files that are and where, and in the patch a comment comes before each
 .TP
 .B sbx uppers
 lists the layers: name, size on disk, when they were used last (UTC), paths, with the directory of the host where that is another, and the
@@ -970,7 +978,9 @@ the question is no answer. Of more than 20 paths, those that are changed, delete
 word
 .B commit
 commits. What tools outside may run is asked about by itself, after the rest. If nobody answers, or at ^C, they are kept, under a name that
-sbx prints. If nothing was changed, nothing is asked. Where standard input or standard error is no terminal, or standard output is a pipe, at
+sbx prints. So they are, and nobody is asked, where SIGTERM or SIGHUP has asked sbx for the end, as by
+.BR timeout (1).
+If nothing was changed, nothing is asked. Where standard input or standard error is no terminal, or standard output is a pipe, at
 whose other end a pager may read the keys, the changes are discarded, and a line says how many files were changed. Runs that end at once ask one
 after the other. The profiles
 .B default

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::process::{signal, status};
 use common::terminal::Session;
 use common::{Place, Ran, not_root, tick, tools, until, userns};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -778,6 +779,8 @@ fn on_a_terminal_sbx_asks_at_the_end_and_elsewhere_it_says_that_changes_are_gone
         let store = place.home().join(".local/share/sbx/uppers");
         assert_eq!(std::fs::read_dir(store).unwrap().count(), kept, "{answer:?}");
         if kept == 1 {
+            let ways = [": `--upper keep:", " goes on with them, `sbx commit ", " puts them onto the host"];
+            assert!(ways.iter().all(|way| session.before.contains(way)), "{}", session.before);
             assert_eq!(place.run(&["diff"]).ok().lines().count(), 1);
         }
     }
@@ -858,7 +861,8 @@ fn the_second_question_is_about_what_is_named_before_it() {
 #[test]
 fn a_signal_at_the_question_keeps_the_changes_and_the_programs_status() {
     need!(userns(), tools(&["bash"]));
-    for (how, said) in [("\x03", "they are kept"), ("\x04", "they are kept")] {
+    let said = " shows them, `sbx commit ";
+    for (how, said) in [("\x03", said), ("\x04", said)] {
         let place = Place::new();
         let script = "$SBX --overlay . --upper ask -- /bin/sh -c 'echo new > file; exit 3'; echo status $?";
         let mut session = Session::start(&place, script);
@@ -870,6 +874,63 @@ fn a_signal_at_the_question_keeps_the_changes_and_the_programs_status() {
         let kept = place.run(&["diff"]).ok();
         assert!(kept.starts_with("A ") && kept.trim_end().ends_with("/file"), "{kept}");
     }
+}
+
+#[test]
+fn nobody_is_asked_after_a_signal_that_asks_sbx_for_the_end() {
+    need!(userns(), tools(&["bash"]));
+    for (name, number) in [("SIGTERM", libc::SIGTERM), ("SIGHUP", libc::SIGHUP)] {
+        let place = Place::new();
+        // A program that ends in its own time, and one that the signal ends.
+        for (ends, status) in [
+            ("trap \"exit 3\" TERM HUP; echo ready; while :; do sleep 0.02; done", 3),
+            ("echo ready; exec sleep 1000", 128 + number),
+        ] {
+            let inner = format!("echo new > file; {ends}");
+            let script = format!(
+                "/bin/sh -c 'echo $$ > ../pid; exec $SBX --overlay . --upper ask -- /bin/sh -c \"$0\"' '{inner}'; echo status $?"
+            );
+            let mut session = Session::start(&place, &script);
+            session.expect("ready");
+            signal(pid_in(&place), number);
+            session.expect(&format!("status {status}"));
+            let said = format!("sbx: not asked what becomes of these changes, after {name}: they are kept: `sbx diff ");
+            assert!(session.before.contains(&said) && !session.before.contains("[s]how"), "{}", session.before);
+            session.child.wait().unwrap();
+            let kept = place.run(&["diff"]).ok();
+            assert!(kept.starts_with("A ") && kept.trim_end().ends_with("/file"), "{kept}");
+        }
+    }
+}
+
+fn pid_in(place: &Place) -> i32 {
+    std::fs::read_to_string(place.dir.path().join("pid")).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_question_in_the_background_waits_stopped_and_ends_with_a_signal() {
+    need!(userns(), tools(&["bash", "timeout"]));
+    let place = Place::new();
+    // In a script, it makes a process group of its own, which the terminal is not given to.
+    let run = "timeout 1000 /bin/sh -c 'echo $$ > ../pid; exec $SBX --overlay . --upper ask -- /bin/sh -c \"echo new > file\"'; echo status $?";
+    place.write("work/runs", run);
+    let mut session = Session::start(&place, "SBX=$SBX bash ./runs");
+    let stopped = || {
+        let pid = std::fs::read_to_string(place.dir.path().join("pid")).ok().and_then(|pid| pid.trim().parse().ok());
+        pid.is_some_and(|pid| status(pid, "State").starts_with('T'))
+    };
+    assert!(until(|| {
+        session.look();
+        stopped()
+    }));
+    // As timeout does it.
+    let pid = pid_in(&place);
+    signal(pid, libc::SIGTERM);
+    signal(pid, libc::SIGCONT);
+    session.expect("status 0");
+    assert!(session.before.contains("they are kept") && !session.before.contains("[s]how"), "{}", session.before);
+    session.child.wait().unwrap();
+    assert!(place.run(&["diff"]).ok().trim_end().ends_with("/file"));
 }
 
 #[test]

@@ -23,8 +23,16 @@ const NOTHING: u8 = 0;
 const ALL: u8 = 1;
 const SOME: u8 = 2;
 
-/// Asks what becomes of these upper layers. Whatever happens but an answer keeps them.
-pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
+/// What is said of changes that nobody has decided about.
+fn kept(name: &str) -> String {
+    format!(
+        "they are kept: `sbx diff {name}` shows them, `sbx commit {name}` puts them onto the host, `sbx discard {name}` removes them\n"
+    )
+}
+
+/// Asks what becomes of these upper layers. Whatever happens but an answer keeps them, and so does a signal that has asked sbx for the end:
+/// then nobody is asked, who may wait for that.
+pub(super) fn ask(store: &Path, name: &str, ended_by: Option<i32>) -> Result<()> {
     // The child finds whether there is anything to ask about: its exit status says so.
     let listed = uppers::within(uppers::locked_in(store, name)?, |upper, _| {
         let (mut entries, deep) = union::differences(&upper, &[])?;
@@ -45,6 +53,14 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
     if listed == NOTHING {
         return launch::discard(uppers::locked_in(store, name)?);
     }
+    if let Some(signal) = ended_by {
+        output::tell(&format!(
+            "sbx: not asked what becomes of these changes, after {}: {}",
+            sys::signal_name(signal),
+            kept(name)
+        ));
+        return Ok(());
+    }
     // Several runs may end on one terminal at once, such as those of `make -j`.
     let _turn = union::Store::new(store.to_owned()).question();
     let mut left = Left::Nothing;
@@ -58,9 +74,7 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
                 "sbx: commit these changes to the host (type the whole word), [k]eep them, [d]iscard them, or [s]how them? "
             }
         }) else {
-            output::tell(&format!(
-                "\nsbx: they are kept: `sbx diff {name}` shows them, `sbx discard {name}` removes them\n"
-            ));
+            output::tell(&format!("\nsbx: {}", kept(name)));
             return Ok(());
         };
         match answer.trim() {
@@ -85,13 +99,17 @@ pub(super) fn ask(store: &Path, name: &str) -> Result<()> {
                 return Ok(());
             }
             "k" | "keep" => {
-                output::tell(&format!("sbx: kept as {name}: `--upper keep:{name}` goes on with them\n"));
+                output::tell(&format!(
+                    "sbx: kept as {name}: `--upper keep:{name}` goes on with them, `sbx commit {name}` puts them onto the host\n"
+                ));
                 return Ok(());
             }
             "d" | "discard" => return launch::discard(uppers::locked_in(store, name)?),
             "s" | "show" => {
-                uppers::within(uppers::locked_in(store, name)?, |upper, _| {
-                    union::patches(&upper, &[], false, &mut |patch| {
+                let upper = uppers::locked_in(store, name)?;
+                let guarded = guarded::of(&upper)?;
+                uppers::within(upper, |upper, _| {
+                    union::patches(&upper, &[], false, &guarded, &mut |patch| {
                         output::tell(&uppers::shown(patch, 2));
                         Ok(())
                     })?;
@@ -114,16 +132,46 @@ fn is_harmless(entry: &Entry) -> bool {
 /// question is dropped: the program may have asked for it.
 fn answer(question: &str) -> Option<String> {
     let input = sys::STREAMS[0].as_fd();
-    // A program in the background stops where it reads the terminal, as others do.
-    let before = sys::block_all_but(&[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT]).ok()?;
+    let before = sys::block_all_but(&[libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU]).ok()?;
     let line = sys::signal_descriptor().ok().and_then(|signals| {
         std::thread::sleep(PAUSE);
+        if !is_in_foreground(input, signals.as_fd()) {
+            return None;
+        }
         let _ = sys::flush_input(input);
         output::tell(question);
         line(input, signals.as_fd())
     });
     let _ = sys::restore(&before);
     line
+}
+
+/// Waits until sbx is in the foreground of the terminal, and stops until then as others do where they read it. (The kernel would stop it at each
+/// call, before it could see a signal that asks for the end.) Gives whether it is: not once a signal has asked for the end, and not if it
+/// cannot be stopped, since no shell of this terminal would ever have it go on.
+fn is_in_foreground(input: BorrowedFd<'_>, signals: BorrowedFd<'_>) -> bool {
+    let is_behind = || {
+        let group = sys::foreground_group(input);
+        group > 0 && group != sys::process_group()
+    };
+    let mut stopped = false;
+    while is_behind() {
+        let (mut ends, mut goes_on) = (false, false);
+        while let Some(arrived) = sys::next_signal(signals) {
+            ends |= is_end(arrived.signal);
+            goes_on |= arrived.signal == libc::SIGCONT;
+        }
+        if ends || (stopped && !goes_on) || sys::kill(0, libc::SIGTTIN).is_err() {
+            return false;
+        }
+        stopped = true;
+    }
+    true
+}
+
+/// Whether a signal asks for the end.
+fn is_end(signal: i32) -> bool {
+    matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT)
 }
 
 /// The next line of the input; none at its end, or once a signal asks for the end.
@@ -137,12 +185,15 @@ fn line(input: BorrowedFd<'_>, signals: BorrowedFd<'_>) -> Option<String> {
             return None;
         }
         while let Some(arrived) = sys::next_signal(signals) {
-            if matches!(arrived.signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+            if is_end(arrived.signal) {
                 return None;
             }
         }
         if !set[0].ready {
             continue;
+        }
+        if !is_in_foreground(input, signals) {
+            return None;
         }
         match sys::read(input, &mut byte) {
             Ok(1..) => line.extend(byte),

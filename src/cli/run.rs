@@ -120,7 +120,7 @@ fn run(args: &args::Run, status: &mut Status, id: Option<Id>) -> Result<Outcome>
         (status.kept.take(), plan.view.union.as_ref().map(|union| &union.upper))
     {
         // The program has ended as it has, whatever becomes of its changes.
-        if let Err(error) = super::ask::ask(store, &name) {
+        if let Err(error) = super::ask::ask(store, &name, status.ended_by) {
             output::complain(&error);
         }
     }

@@ -6,12 +6,13 @@
 use super::progress::{Counted, Progress, bytes};
 use super::replaced::Replaced;
 use super::{args, guarded, output, store};
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result, printable, printable_path};
 use crate::launch;
 use crate::plan;
 use crate::sys;
-use crate::union::{self, Committed, Entry, Guarded, How, NodeKind, Outside, Store, Upper};
+use crate::union::{self, Committed, Entry, Guarded, How, LAST, NodeKind, Outside, Store, Upper};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -97,13 +98,26 @@ pub(super) fn within(upper: Upper, work: impl FnOnce(Upper, &dyn Outside) -> Res
     })
 }
 
+/// Adds what somebody may have meant who named a file where the name of layers comes.
+fn or_a_file(error: Error, name: &str) -> Error {
+    let is_no_name = |names: Vec<String>| !names.is_empty() && name != LAST && names.iter().all(|known| known != name);
+    match store().and_then(|store| store.names()).is_ok_and(is_no_name) && Path::new(name).symlink_metadata().is_ok() {
+        true => error.hint(format!(
+            "`{name}` is a file here: `sbx diff {LAST} {name}` shows how it differs in the layers used last"
+        )),
+        false => error,
+    }
+}
+
 pub(super) fn diff(args: &args::Diff) -> Result<u8> {
-    let upper = locked(&args.name)?;
+    let upper = locked(&args.name).map_err(|error| or_a_file(error, &args.name))?;
     let paths = absolute(&upper, &args.paths)?;
+    let guarded = if args.patch { guarded::of(&upper)? } else { Guarded::default() };
     within(upper, |upper, _| {
         if args.patch {
-            let left_out = union::patches(&upper, &paths, false, &mut |patch| output::print(&shown(patch, 1)))?;
-            output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
+            let mut print = |patch: &str| output::print(&shown(patch, 1));
+            let handed = union::patches(&upper, &paths, false, &guarded, &mut print)?;
+            output::tell(&notes(handed.left_out.iter().map(|(path, why)| (path, *why))));
             return Ok(0);
         }
         let (entries, deep) = union::differences(&upper, &paths)?;
@@ -123,6 +137,22 @@ pub(super) fn notes<'p>(left_out: impl Iterator<Item = (&'p PathBuf, &'p str)>) 
     left_out.map(|(path, why)| format!("sbx: note: {}: {why}\n", printable(&union::short(path)))).collect()
 }
 
+/// A note on what is in an export and may be run by tools outside.
+fn run_outside(found: &BTreeMap<PathBuf, usize>, name: &str, patch: bool) -> String {
+    const FIRST: usize = 5;
+    let count: usize = found.values().sum();
+    let Some(first) = found.keys().next() else { return String::new() };
+    let (are, what) = if count == 1 { ("is", "file") } else { ("are", "files") };
+    let paths = found.keys().take(FIRST).map(|path| printable(&union::short(path)).into_owned());
+    let paths = paths.collect::<Vec<_>>().join(", ");
+    let more = if found.len() > FIRST { format!(" and {} more", found.len() - FIRST) } else { String::new() };
+    let (path, then) = (printable(&union::short(first)).into_owned(), if patch { "apply" } else { "unpack" });
+    format!(
+        "sbx: note: in it {are} {count} {what} by which tools outside may run something, at or below {paths}{more}\n\
+         help: look at what differs there before you {then} it: sbx diff --patch {name} {path}\n"
+    )
+}
+
 /// The text of a patch. For a terminal at this standard stream, characters are escaped that it would act on.
 pub(super) fn shown(patch: &str, stream: usize) -> String {
     match sys::STREAMS.get(stream).is_some_and(|stream| sys::is_terminal(*stream)) {
@@ -136,14 +166,14 @@ pub(super) fn summary(entries: &[Entry], sizes: bool) -> String {
     let mut out = String::new();
     for entry in entries {
         let mark = if entry.conflict { '!' } else { ' ' };
-        let path = entry.path.to_string_lossy();
+        let path = printable_path(&entry.path);
         let size = match (sizes, entry.size_on_host, entry.size) {
             (false, ..) | (_, None, None) => String::new(),
             (_, None, Some(new)) => format!(" | {}", bytes(new)),
             (_, Some(old), None) => format!(" | {} gone", bytes(old)),
             (_, Some(old), Some(new)) => format!(" | {} → {}", bytes(old), bytes(new)),
         };
-        let _ = writeln!(out, "{}{mark}{}{size}{}", entry.letter(), printable(&path), remarks(entry));
+        let _ = writeln!(out, "{}{mark}{path}{size}{}", entry.letter(), remarks(entry));
     }
     if sizes {
         let count = |letter: char| entries.iter().filter(|entry| entry.letter() == letter).count();
@@ -212,7 +242,7 @@ pub(super) fn committed(upper: &mut Upper, paths: &[PathBuf], how: How<'_>, outs
     let mut out = String::new();
     let would = if how.dry { "would be " } else { "" };
     for (letter, path) in &done {
-        let _ = writeln!(out, "{letter} {}", printable(&path.to_string_lossy()));
+        let _ = writeln!(out, "{letter} {}", printable_path(path));
     }
     output::print(&out)?;
     let mut said = notes(left_out.iter().map(|(path, why)| (path, why.as_str())));
@@ -308,6 +338,7 @@ pub(super) fn discard(args: &args::Discard) -> Result<u8> {
 
 pub(super) fn export(args: &args::Export) -> Result<u8> {
     let upper = locked(&args.name)?;
+    let guarded = guarded::of(&upper)?;
     let (output, file) = match &args.output {
         Some(path) => {
             let (output, file) = Replaced::new(path)?;
@@ -326,25 +357,26 @@ pub(super) fn export(args: &args::Export) -> Result<u8> {
     };
     let status = within(upper, |upper, _| {
         let progress = Progress::new();
-        let left_out = {
+        let handed = {
             let file = Counted { output: file, progress: &progress };
             let mut file = std::io::BufWriter::with_capacity(1 << 16, file);
             match args.patch {
-                false => union::export(&upper, file)?,
+                false => union::export(&upper, &guarded, file)?,
                 true => {
                     let written = |error: std::io::Error| {
                         Error::new(format!("cannot write the patch: {}", sys::Errno::from(error)))
                     };
                     let mut write =
                         |patch: &str| std::io::Write::write_all(&mut file, patch.as_bytes()).map_err(written);
-                    let left_out = union::patches(&upper, &[], true, &mut write)?;
+                    let handed = union::patches(&upper, &[], true, &guarded, &mut write)?;
                     std::io::Write::flush(&mut file).map_err(written)?;
-                    left_out
+                    handed
                 }
             }
         };
         drop(progress);
-        output::tell(&notes(left_out.iter().map(|(path, why)| (path, *why))));
+        output::tell(&notes(handed.left_out.iter().map(|(path, why)| (path, *why))));
+        output::tell(&run_outside(&handed.run_outside, &upper.name, args.patch));
         Ok(0)
     })?;
     if status == 0 {

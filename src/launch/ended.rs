@@ -36,6 +36,10 @@ impl<'p> Ended<'p> {
         // By the time that the end is reported, what the program left is killed, and the cgroup is gone.
         self.supervisor.take_cgroup_away();
         status.exited(&self.outcome);
+        // Somebody may be asked about what is kept, and is not after a signal that asks for the end, however late.
+        if self.supervisor.kept().is_some() {
+            self.supervisor.note_last_signals(status);
+        }
         self.outcome
     }
 }

@@ -37,6 +37,8 @@ pub struct Status {
     pub used: Option<Figures>,
     /// The name of the upper layers that the program's changes are kept in.
     pub kept: Option<String>,
+    /// The signal by which sbx was asked for the end, otherwise than by a key of the terminal.
+    pub ended_by: Option<i32>,
     /// The receipt and its file once it is written: the figures follow at the end.
     pub written: Option<Told>,
     /// Where what the rules on a private network refuse is written.
@@ -415,6 +417,12 @@ impl Events for Status {
         }
         self.used = Some(figures.clone());
         self.finish_receipt(Some(figures));
+    }
+
+    fn signal(&mut self, signal: i32) {
+        if matches!(signal, libc::SIGTERM | libc::SIGHUP) {
+            self.ended_by = Some(signal);
+        }
     }
 
     fn kept(&mut self, name: &str) {

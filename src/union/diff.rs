@@ -6,6 +6,7 @@ use super::node::{Node, NodeKind};
 use super::ours::Ours;
 use super::walk::{Change, Difference, Visitor, at, walk};
 use crate::error::Result;
+use crate::sys;
 use serde::{Serialize, Serializer};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +18,9 @@ pub struct Entry {
     /// The path inside.
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
+    /// The path as bytes, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<Vec<u8>>,
     /// How it differs.
     pub change: Difference,
     /// What it is, or was if it was deleted.
@@ -36,6 +40,12 @@ pub struct Entry {
     /// The size in bytes of the host's file, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_on_host: Option<u64>,
+    /// The text of a link that is there now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The same as bytes, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_bytes: Option<Vec<u8>>,
     /// The host's file has changed since it was copied up, or since the layer was made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
@@ -43,6 +53,11 @@ pub struct Entry {
 
 fn lossy<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&path.to_string_lossy())
+}
+
+/// What JSON has beside a text that would lose something: its bytes.
+fn lost(text: &[u8]) -> Option<Vec<u8>> {
+    std::str::from_utf8(text).is_err().then(|| text.to_vec())
 }
 
 impl Entry {
@@ -94,8 +109,15 @@ impl Visitor for List {
         let (new, old) = (node(&change.new), node(&change.old));
         let size = |node: Option<Node>| node.filter(|node| node.kind == NodeKind::File).map(|node| node.size);
         let mode = |node: Option<Node>| node.filter(|node| node.kind != NodeKind::Link).map(|node| node.mode);
+        let target = match &change.new {
+            Some((dir, node)) if node.kind == NodeKind::Link => {
+                Some(sys::link_text(*dir, change.name).map_err(at(change.path, "read"))?.into_bytes())
+            }
+            _ => None,
+        };
         self.entries.push(Entry {
             path: change.path.to_owned(),
+            path_bytes: lost(change.path.as_os_str().as_bytes()),
             change: change.difference,
             kind: new.or(old).map_or(NodeKind::File, |node| node.kind),
             kind_on_host: old.map(|old| old.kind).filter(|old| new.is_some_and(|new| new.kind != *old)),
@@ -103,6 +125,8 @@ impl Visitor for List {
             mode_on_host: mode(old).filter(|old| mode(new).is_some_and(|new| new != *old)),
             size: size(new),
             size_on_host: size(old),
+            target: target.as_deref().map(|text| String::from_utf8_lossy(text).into_owned()),
+            target_bytes: target.as_deref().and_then(lost),
             conflict: change.is_conflict(|node| self.ours.has(node)) || changed_in_it(change, &self.ours)?,
         });
         Ok(())

@@ -1,13 +1,15 @@
 //! Writes the changes of layers as a tar file, as a layer of an OCI image: a deleted file is a file named `.wh.NAME`, and a
 //! directory that hides what was in it before has a file `.wh..wh..opq` (OCI image-spec, layer.md).
 
-use super::Upper;
+use super::guarded::Guarded;
 use super::node::{self, Node, NodeKind, open_dir};
+use super::run_outside::RunOutside;
 use super::walk::{Change, Difference, TOO_DEEP, Visitor, at, walk};
+use super::{Layer, Upper};
 use crate::archive;
 use crate::error::{Error, Result};
 use crate::sys::{self, Errno};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{CStr, OsStr, OsString};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,18 +17,31 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
-/// Writes everything that differs in all overlays of these layers. Gives what is left out, and why.
+/// What was handed out.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// What is left out, and why.
+    pub left_out: Vec<(PathBuf, &'static str)>,
+    /// Names that are in it, and from which tools outside may run something, each with the number of files at or below it.
+    pub run_outside: BTreeMap<PathBuf, usize>,
+}
+
+/// Writes everything that differs in all overlays of these layers.
 ///
 /// # Errors
 ///
 /// A file cannot be read, or the output not written.
-pub fn export(upper: &Upper, output: impl Write) -> Result<Vec<(PathBuf, &'static str)>> {
+pub fn export(upper: &Upper, guarded: &Guarded, output: impl Write) -> Result<Handed> {
     let (names, known) = (HashMap::new(), HashSet::new());
-    let mut export = Export { tar: Builder::new(output), names, known, left_out: Vec::new() };
-    (0..upper.state.layers.len()).try_for_each(|index| walk(upper, index, &[], &mut export))?;
-    let Export { tar, left_out, .. } = export;
+    let outside = RunOutside::new(guarded);
+    let mut export = Export { tar: Builder::new(output), names, known, left_out: Vec::new(), outside, layer: None };
+    for (index, layer) in upper.state.layers.iter().enumerate() {
+        export.layer = Some(layer);
+        walk(upper, index, &[], &mut export)?;
+    }
+    let Export { tar, left_out, outside, .. } = export;
     tar.into_inner().and_then(|mut output| output.flush()).map_err(|error| written(&error))?;
-    Ok(left_out)
+    Ok(Handed { left_out, run_outside: outside.found })
 }
 
 fn written(error: &std::io::Error) -> Error {
@@ -34,16 +49,19 @@ fn written(error: &std::io::Error) -> Error {
     Error::new(format!("cannot write the tar file: {errno}"))
 }
 
-struct Export<W: Write> {
+struct Export<'e, W: Write> {
     tar: Builder<W>,
     /// The first name of each file with several, by device and inode number.
     names: HashMap<(u64, u64), PathBuf>,
     /// Directories that have an entry.
     known: HashSet<PathBuf>,
     left_out: Vec<(PathBuf, &'static str)>,
+    outside: RunOutside<'e>,
+    /// The layer that is walked through.
+    layer: Option<&'e Layer>,
 }
 
-impl<W: Write> Visitor for Export<W> {
+impl<W: Write> Visitor for Export<'_, W> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
         let path = change.path.strip_prefix("/").unwrap_or(change.path);
         if is_whiteout(path) {
@@ -60,7 +78,12 @@ impl<W: Write> Visitor for Export<W> {
                 let name = [WHITEOUT, change.name.to_bytes()].concat();
                 self.empty(&path.with_file_name(OsStr::from_bytes(&name)))
             }
-            (_, Some((dir, node))) => self.file(dir, change.name, &node, path).map_err(at(change.path, "export")),
+            (_, Some((dir, node))) => {
+                if let Some(name) = self.layer.and_then(|layer| self.outside.name(layer, change)) {
+                    self.outside.count(name);
+                }
+                self.file(dir, change.name, &node, path).map_err(at(change.path, "export"))
+            }
         }
     }
 
@@ -97,7 +120,7 @@ fn is_whiteout(path: &Path) -> bool {
 /// Name of the file that marks an opaque directory.
 const OPAQUE: &str = ".wh..wh..opq";
 
-impl<W: Write> Export<W> {
+impl<W: Write> Export<'_, W> {
     /// Whether a directory, or one above it, has the mark of an opaque one.
     fn is_opaque(&self, dir: &Path) -> bool {
         dir.ancestors().any(|dir| self.known.contains(&dir.join(OPAQUE)))

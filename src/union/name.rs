@@ -4,7 +4,7 @@
 const LONGEST: usize = 64;
 
 /// The word that stands for the upper layers that were used last.
-pub(super) const LAST: &str = "LAST";
+pub const LAST: &str = "LAST";
 
 /// Whether this is a good name for upper layers. The error says what is.
 pub fn check_name(name: &str) -> Result<(), &'static str> {

@@ -1,10 +1,13 @@
 //! Changes as a patch that git applies: differences of texts, and for a file the whole of what is no text.
 
-use super::Upper;
+use super::export::Handed;
 use super::git_names;
+use super::guarded::Guarded;
 use super::node::{Node, NodeKind, open_dir};
 use super::reader::Reader;
+use super::run_outside::RunOutside;
 use super::walk::{Change, DEEPEST, TOO_DEEP, Visitor, at, walk};
+use super::{Layer, Upper};
 use crate::error::Result;
 use crate::sys::{self, Errno};
 use sha1::{Digest, Sha1};
@@ -29,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REFUSED: &str = "git applies no patch to this name";
 
 /// Gives a patch for each file that differs, one by one: all of them together may be larger than the memory. With `whole`, files that
-/// are no texts are in it. Names are those below the overlay's directory, or, of several overlays, those below /. Gives what is left out.
+/// are no texts are in it. Names are those below the overlay's directory, or, of several overlays, those below /. What a commit would not put
+/// onto the host unless it is named has a remark.
 ///
 /// # Errors
 ///
@@ -38,15 +42,20 @@ pub fn patches(
     upper: &Upper,
     only: &[PathBuf],
     whole: bool,
+    guarded: &Guarded,
     sink: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<Vec<(PathBuf, &'static str)>> {
+) -> Result<Handed> {
     let root = match upper.state.layers.as_slice() {
         [layer] => &layer.path,
         _ => Path::new("/"),
     };
-    let mut patches = Patches { sink, whole, root, left_out: Vec::new() };
-    (0..upper.state.layers.len()).try_for_each(|index| walk(upper, index, only, &mut patches))?;
-    Ok(patches.left_out)
+    let outside = RunOutside::new(guarded);
+    let mut patches = Patches { sink, whole, root, left_out: Vec::new(), outside, layer: None };
+    for (index, layer) in upper.state.layers.iter().enumerate() {
+        patches.layer = Some(layer);
+        walk(upper, index, only, &mut patches)?;
+    }
+    Ok(Handed { left_out: patches.left_out, run_outside: patches.outside.found })
 }
 
 struct Patches<'s> {
@@ -54,6 +63,9 @@ struct Patches<'s> {
     whole: bool,
     root: &'s Path,
     left_out: Vec<(PathBuf, &'static str)>,
+    outside: RunOutside<'s>,
+    /// The layer that is walked through.
+    layer: Option<&'s Layer>,
 }
 
 /// A file on one side: the directory that has it, and who reads it.
@@ -68,8 +80,16 @@ impl Visitor for Patches<'_> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
         let old = change.old.map(|(dir, node)| Side { dir, node, reader: change.reader });
         let new = change.new.map(|(dir, node)| Side { dir, node, reader: Reader::Overlay });
-        let remark = remark(change, &quoted(b"", self.name(change.path)));
-        (self.sink)(&remark)?;
+        let name = quoted(b"", self.name(change.path));
+        (self.sink)(&remark(change, &name))?;
+        if let Some(outermost) = self.layer.and_then(|layer| self.outside.name(layer, change)) {
+            let is_link = change.new.is_some_and(|(_, node)| node.kind == NodeKind::Link);
+            // What is left out needs no remark.
+            if !self.whole || !git_names::refuses(self.name(change.path), is_link) {
+                self.outside.count(outermost);
+                (self.sink)(&format!("# {name}: tools outside may run what it names\n"))?;
+            }
+        }
         if let (Some(old), Some(new)) = (old, new)
             && old.node.kind == new.node.kind
         {

@@ -104,7 +104,7 @@ impl Supervisor<'_> {
     }
 
     /// Reports signals that came while the program ended: the one that ended it may be read after PID 1's message.
-    pub(super) fn note_last_signals(&mut self, status: &mut dyn Events) {
+    pub(in crate::launch) fn note_last_signals(&mut self, status: &mut dyn Events) {
         while let Some(arrived) = self.sandbox.signals.next() {
             status.signal(arrived.signal);
             self.note(arrived);
