@@ -352,3 +352,48 @@ fn a_later_layer_takes_a_network_away_without_an_error() {
     let ran = place.run(&["profile", "check", "off.toml"]);
     assert!(ran.status == Some(1) && ran.err.contains("bad bad") && !ran.err.contains("no effect"), "{ran:#?}");
 }
+
+#[test]
+fn errors_name_the_key_and_the_cause_in_the_order_of_the_lines() {
+    let mut book = Book::default();
+    let place = Place::new();
+    let cases: &[(&str, &str)] = &[
+        (
+            "values of other types in tables and lists",
+            "schema = 1\n[process]\nenv = { C = 5, \"a b\" = [] }\nargs = [1]\n[filesystem.paths]\n\"~/v\" = [\"ro\"]\n[network]\nforward = [true]\n",
+        ),
+        (
+            "values that are too large",
+            "schema = 1\n[process]\ntimeout = \"999999999999999h\"\n[filesystem]\nmemory = \"99999999999G\"\n\
+             paths = { \"/a\" = \"tmpfs,size=99999999999G\" }\n",
+        ),
+        ("a time of centuries", "schema = 1\n[process]\ntimeout = \"900years\"\n"),
+        ("a variable without a name", "schema = 1\n[process.env]\n\"\" = \"x\"\n"),
+        ("names that no variable has", "schema = 1\n[process]\nenv_pass = [\"A=B\", \"\", \"*X\", \"LC_*\", \"*\"]\n"),
+        (
+            "names that no program has",
+            "schema = 1\n[profile]\nprograms = [\"/bin/ls\", \"\", \"a b\", \"/\", \"x*\", \"ls\"]\n",
+        ),
+        (
+            "errors in the order of the lines",
+            "schema = 1\n[rlimits]\nnofile = \"many\"\n[process]\ntimeout = \"soon\"\nhostname = \"a b\"\n[filesystem]\nmemory = \"lots\"\n",
+        ),
+    ];
+    for (title, text) in cases {
+        place.write("work/p.toml", text);
+        book.add(title, &place, &place.run(&["profile", "check", "p.toml"]));
+    }
+    place.write("work/q.toml", "schema = 1\nextends = [\"./p.toml\"]\n");
+    book.add("a file that another one extends", &place, &place.run(&["profile", "check", "./q.toml"]));
+    insta::assert_snapshot!(book.0);
+}
+
+#[test]
+fn a_file_that_was_named_and_cannot_be_read_is_no_layer() {
+    need!(not_root());
+    let place = Place::new();
+    place.write("work/np.toml", "schema = 1\n");
+    std::fs::set_permissions(place.work().join("np.toml"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let ran = place.run(&["plan", "--profile", "./np.toml", "--", "true"]);
+    assert!(ran.err.contains("let this user read it") && !ran.err.contains("HOME"), "{ran:#?}");
+}

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, printable};
 use crate::launch::Lost;
-use crate::profile::{Diagnostic, Failed, Sources};
+use crate::profile::{Diagnostic, Failed, Sources, diagnostic};
 use crate::sys;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -13,7 +13,8 @@ pub(super) fn colour(stream: usize) -> bool {
 }
 
 /// The errors of profiles as one error, for stderr.
-pub(super) fn wrong(diagnostics: Vec<Diagnostic>, sources: Sources) -> Error {
+pub(super) fn wrong(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Error {
+    diagnostic::sort(&mut diagnostics);
     Error::rendered(Failed { diagnostics, sources }.render(colour(2)))
 }
 

@@ -47,10 +47,25 @@ fn shown(c: char) -> char {
 /// Number of errors that are printed: somebody else's file must not fill the screen, or take minutes to render.
 const MOST: usize = 20;
 
+/// Puts the errors of each source in the order of its lines; sources are in the order in which their first errors were found.
+pub fn sort(diagnostics: &mut [Diagnostic]) {
+    let source = |diagnostic: &Diagnostic| diagnostic.at.as_ref().map(|at| at.source);
+    let mut sources = Vec::new();
+    for found in diagnostics.iter().map(source) {
+        if !sources.contains(&found) {
+            sources.push(found);
+        }
+    }
+    diagnostics.sort_by_key(|diagnostic| {
+        let rank = sources.iter().position(|found| *found == source(diagnostic));
+        (rank, diagnostic.at.as_ref().map(|at| at.span.start))
+    });
+}
+
 /// All errors of a run, with the sources that they point into.
 #[derive(Debug, Clone)]
 pub struct Failed {
-    /// The errors, in the order in which they were found.
+    /// The errors, in the order in which they are printed: see [`sort`].
     pub diagnostics: Vec<Diagnostic>,
     /// The sources that the positions of the errors refer to.
     pub sources: Sources,

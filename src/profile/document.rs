@@ -187,7 +187,8 @@ impl Reader<'_> {
                         DeValue::Integer(number) => {
                             Some(Text { text: number.as_str().replace('_', ""), at: self.at(item.span()) })
                         }
-                        _ => self.text(key, item),
+                        DeValue::String(_) => self.text(key, item),
+                        _ => self.wrong_as(key, &format!("an item of `{}`", key.name), item, "a number or a string"),
                     })
                     .collect();
                 (list.len() == items.iter().count()).then(|| Value::List(list, self.at(value.span())))
@@ -208,7 +209,12 @@ impl Reader<'_> {
                 };
                 let mut map = Vec::new();
                 for (name, value) in table.iter() {
-                    if let Some(text) = self.text(key, value) {
+                    let full = || format!("`{}.{}`", key.name, as_key(name.get_ref()));
+                    let text = match value.get_ref() {
+                        DeValue::String(text) if !text.contains('\0') => self.text(key, value),
+                        _ => self.string(key, &full(), value),
+                    };
+                    if let Some(text) = text {
                         let name = Text { text: name.get_ref().to_string(), at: self.at(name.span()) };
                         map.push((name, text));
                     }
@@ -222,14 +228,20 @@ impl Reader<'_> {
         let DeValue::Array(items) = value.get_ref() else {
             return self.wrong(key, value, "a list of strings, in brackets");
         };
-        let list: Vec<_> = items.iter().filter_map(|item| self.text(key, item)).collect();
+        let item_of = format!("an item of `{}`", key.name);
+        let list: Vec<_> = items.iter().filter_map(|item| self.string(key, &item_of, item)).collect();
         (list.len() == items.iter().count()).then_some(list)
     }
 
     fn text(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>) -> Option<Text> {
-        let DeValue::String(text) = value.get_ref() else { return self.wrong(key, value, "a string") };
+        self.string(key, &format!("`{}`", key.name), value)
+    }
+
+    /// The string that is a key's value, or one of them: `what` says which in an error.
+    fn string(&mut self, key: &'static Key, what: &str, value: &Spanned<DeValue<'_>>) -> Option<Text> {
+        let DeValue::String(text) = value.get_ref() else { return self.wrong_as(key, what, value, "a string") };
         if text.contains('\0') {
-            self.error(value.span(), format!("`{}` holds a NUL byte", key.name), Some("take it out".into()));
+            self.error(value.span(), format!("{what} holds a NUL byte"), Some("take it out".into()));
             return None;
         }
         Some(Text { text: text.to_string(), at: self.at(value.span()) })
@@ -251,6 +263,10 @@ impl Reader<'_> {
     }
 
     fn wrong<T>(&mut self, key: &Key, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
+        self.wrong_as(key, &format!("`{}`", key.name), value, wanted)
+    }
+
+    fn wrong_as<T>(&mut self, key: &Key, what: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
         let found = article(value.get_ref().type_str());
         let form = match key.kind {
             Kind::Switch | Kind::SwitchOr(_) => "true".to_owned(),
@@ -267,9 +283,19 @@ impl Reader<'_> {
         };
         let last = key.name.rsplit('.').next().unwrap_or(key.name);
         let help = format!("write for example `{last} = {form}`: {}", key.doc);
-        self.error(value.span(), format!("`{}` takes {wanted}, not {found}", key.name), Some(help));
+        self.error(
+            value.span(),
+            format!("{what} {} {wanted}, not {found}", if what.starts_with('`') { "takes" } else { "is" }),
+            Some(help),
+        );
         None
     }
+}
+
+/// A name as it is written as a key of TOML.
+fn as_key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("{name:?}") }
 }
 
 /// What a key takes besides words, as a part of their list.

@@ -127,11 +127,16 @@ impl Loader {
             Ok(text) => Some(self.text(&path.display().to_string(), &text)),
             Err(why) => {
                 let message = format!("cannot read profile {}: {why}", path.display());
-                let help = why.contains("(EACCES)").then(|| {
-                    format!(
+                let is_layer = self.directories.iter().any(|directory| path.starts_with(directory));
+                let help = why.contains("(EACCES)").then(|| match is_layer {
+                    true => format!(
                         "a layer may be there: let this user read it, or set HOME to a home of its own (namei -l {})",
                         path.display()
-                    )
+                    ),
+                    false => format!(
+                        "let this user read it, and search the directories above it (namei -l {})",
+                        path.display()
+                    ),
                 });
                 self.errors.push(Diagnostic { message, at: from.cloned(), help });
                 None
@@ -190,7 +195,10 @@ impl Loader {
         if is_path(name) {
             // In `extends`, a path is relative to the file that holds it, not to the caller's directory.
             let holder = from.and_then(|at| self.sources.get(at.source)).map(|source| PathBuf::from(&source.name));
-            let path = holder.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).join(name);
+            // `./` of both would be twice in what errors show.
+            let dir = holder.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+            let name = if dir.as_os_str().is_empty() { name } else { name.strip_prefix("./").unwrap_or(name) };
+            let path = dir.join(name);
             return self.file(&path, LARGEST, from).into_iter().collect();
         }
         let mut found = Vec::new();

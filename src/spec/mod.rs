@@ -33,6 +33,6 @@ pub use rules::{Destination, FORMS, NetworkRule, NetworkRules, Protocol, Service
 pub use sandbox::Sandbox;
 pub use secrets::is_secret_variable;
 pub use services::{Services, SshAgent};
-pub use size::{format_size, parse_size};
+pub use size::{format_size, is_size, parse_size};
 pub use subnet::{Address, OwnAddresses, Range6, Subnet, Subnet6, Subnets};
 pub use system::{SYSTEM, is_needed, lies_in_system};

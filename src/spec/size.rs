@@ -12,6 +12,12 @@ pub fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
+/// Whether a text is written as a size is. If [`parse_size`] has none of it, it is too large a number of bytes.
+pub fn is_size(text: &str) -> bool {
+    let digits = text.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// A size for readers, rounded: `1.5 MiB`.
 pub fn format_size(bytes: u64) -> String {
     match bytes {

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use crate::profile::document::Text;
 use crate::profile::schema::{MODES, PATH_OPTIONS, nearest};
-use crate::spec::{Mode, Options, parse_size};
+use crate::spec::{Mode, Options, is_size, parse_size};
 
 /// Splits a mode and its options at commas. A value in double quotes may hold commas; in it, a backslash stands before
 /// a quote or a backslash that is meant. The error is a sentence without a position.
@@ -82,6 +82,9 @@ impl Builder<'_> {
                     // tmpfs(5): no limit.
                     Some(0) => self.wrong(text, "a tmpfs of size 0 has no limit".into(), "name a size: `size=64M`"),
                     Some(size) => options.size = Some(size),
+                    None if is_size(size) => {
+                        self.wrong(text, format!("`{size}` is too large a size"), "16777215T is the most");
+                    }
                     None => self.wrong(text, format!("`{size}` is no size"), "bytes, or with K, M, G: `size=64M`"),
                 },
                 Some(("from", from)) => {

@@ -2,7 +2,7 @@
 
 use super::builder::Builder;
 use crate::profile::document::{Text, Value};
-use crate::spec::{Changes, Origin, Root, parse_size};
+use crate::spec::{Changes, Origin, Root, is_size, parse_size};
 
 /// The forms of `filesystem.root`, as a help for others.
 const ROOTS: &str = "`host`, `empty`, `dir:/path/of/a/tree`, or a list of the latter: [\"dir:/a\", \"dir:/b\"]";
@@ -95,6 +95,10 @@ impl Builder<'_> {
         match parse_size(&text.text) {
             // tmpfs(5) takes 0 for no limit.
             Some(size) if size > 0 => Some((size, self.origin(text))),
+            None if is_size(&text.text) => {
+                self.wrong(text, format!("`{}` is too large a size", text.text), "16777215T is the most");
+                None
+            }
             _ => {
                 self.wrong(text, format!("`{}` is no size", text.text), help);
                 None
