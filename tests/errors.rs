@@ -354,6 +354,31 @@ fn a_later_layer_takes_a_network_away_without_an_error() {
 }
 
 #[test]
+fn what_is_wrong_on_every_host_is_found_by_each_verb() {
+    let place = Place::new();
+    for (lines, why) in [
+        ("[security.syscalls]\nallow = [\"nosuchcall\"]", "unknown system call `nosuchcall`"),
+        ("[security.syscalls]\ndeny = [\"@nogroup\"]", "unknown group of system calls `@nogroup`"),
+        ("[security.syscalls]\ndeny = [\"execve\"]", "no program can be started where execve is denied"),
+        ("[security]\narch = [\"z80\"]", "`z80` is no architecture"),
+        ("[filesystem]\nmemory = \"1\"", "1 bytes are too few"),
+    ] {
+        place.write("work/p.toml", &format!("schema = 1\nextends = [\"base/host\"]\n{lines}\n"));
+        for args in [
+            &["profile", "check", "p.toml"] as &[&str],
+            &["plan", "--profile", "./p.toml", "--", "true"],
+            &["run", "--profile", "./p.toml", "--", "true"],
+        ] {
+            let ran = place.run(args);
+            assert!(ran.status != Some(0) && ran.err.contains(why), "{lines}: {ran:#?}");
+            assert!(ran.err.contains("p.toml:4"), "{lines}: {ran:#?}");
+        }
+        let json = place.run(&["profile", "check", "--json", "p.toml"]);
+        assert!(json.status == Some(1) && json.out.contains(why), "{json:#?}");
+    }
+}
+
+#[test]
 fn errors_name_the_key_and_the_cause_in_the_order_of_the_lines() {
     let mut book = Book::default();
     let place = Place::new();
@@ -396,4 +421,18 @@ fn a_file_that_was_named_and_cannot_be_read_is_no_layer() {
     std::fs::set_permissions(place.work().join("np.toml"), std::fs::Permissions::from_mode(0o000)).unwrap();
     let ran = place.run(&["plan", "--profile", "./np.toml", "--", "true"]);
     assert!(ran.err.contains("let this user read it") && !ran.err.contains("HOME"), "{ran:#?}");
+}
+
+#[test]
+fn a_directory_to_start_in_that_is_not_there_brings_its_line() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/p.toml", "schema = 1\nextends = [\"base/host\"]\n[process]\ncwd = \"/nonexistent\"\n");
+    let ran = place.run(&["run", "--profile", "./p.toml", "--", "true"]);
+    assert!(ran.err.contains("cannot start in /nonexistent: chdir") && ran.err.contains("p.toml:4"), "{ran:#?}");
+    let ran = place.run(&["run", "--profile", "base/host", "--cwd", "/nonexistent", "--", "true"]);
+    assert!(
+        ran.err.contains("cannot start in /nonexistent: chdir") && ran.err.contains("asked for by --cwd"),
+        "{ran:#?}"
+    );
 }

@@ -581,3 +581,56 @@ fn what_a_project_file_makes_the_user_lose_is_told() {
     let discarded = place.run(&["--upper", "discard", "--", "sh", "-c", "echo x > b"]);
     assert!(!discarded.err.contains(lost), "{discarded:#?}");
 }
+
+#[test]
+fn profile_check_takes_a_projects_file_as_a_start_does() {
+    let place = Place::new();
+    let check = |text: &str| {
+        place.write("work/.sbx.toml", &format!("schema = 1\n{text}"));
+        place.run(&["profile", "check", ".sbx.toml"])
+    };
+    for (text, why) in [
+        ("[network]\nmode = \"host\"\n", "a project's file cannot ask for the network"),
+        ("extends = [\"browser\"]\n", "a project's file cannot set `extends`"),
+        ("[process]\nargs = [\"sh\"]\n", "a project's file cannot set `process.args`"),
+        ("[security]\nseccomp = \"off\"\n", "a project's file cannot ask for more system calls"),
+        ("[security.syscalls]\ndeny = [\"nosuchcall\"]\n", "unknown system call `nosuchcall`"),
+        ("[process]\ntimeout = \"soon\"\n", "`soon` is no duration"),
+        ("[filesystem]\nmemory = \"1\"\n", "1 bytes are too few"),
+        ("[process]\nnofile = 3\n", "unknown key"),
+    ] {
+        let ran = check(text);
+        assert!(ran.status == Some(1) && ran.err.contains(why), "{text}: {ran:#?}");
+        assert!(!ran.out.contains("exposure"), "{text}: {ran:#?}");
+        let start = place.run(&["plan", "--profile", "default", "--", "true"]);
+        assert!(start.status != Some(0) && start.err.contains(why), "{text}: {start:#?}");
+    }
+    let ran = check("[security]\nseccomp = \"strict\"\n[filesystem.paths]\n\"${CWD}\" = \"ro\"\n");
+    assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{ran:#?}");
+    assert_eq!(ran.out, ".sbx.toml: ok, a project's file: it only tightens `default`\n");
+    // What another profile has may be tightened, too.
+    let ran = check("[network]\nmode = \"private\"\n");
+    assert!(ran.status == Some(0) && ran.out.contains("it only tightens `browser`"), "{ran:#?}");
+    assert!(ran.out.contains("a start with `default` refuses it") && ran.out.contains(".sbx.toml:3"), "{ran:#?}");
+    // By any path, and from anywhere.
+    let from_root = place.run(&["profile", "check", "--json", place.work().join(".sbx.toml").to_str().unwrap()]);
+    assert!(
+        from_root.out.contains("\"tightens\": \"browser\"") && !from_root.out.contains("exposure"),
+        "{from_root:#?}"
+    );
+    let none = place.run(&["profile", "check", "sub/.sbx.toml"]);
+    assert!(none.status == Some(1) && none.err.contains("cannot read profile"), "{none:#?}");
+}
+
+#[test]
+fn profile_check_refuses_a_projects_file_that_shows_more() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/sub/file", "text");
+    place.write("work/.sbx.toml", "schema = 1\n[filesystem.paths]\n\"~/.ssh\" = \"rw\"\n");
+    place.write("home/.ssh/id_test", "secret");
+    let ran = place.run(&["profile", "check", ".sbx.toml"]);
+    let start = place.run(&["plan", "--profile", "default", "--", "true"]);
+    assert!(start.status != Some(0) && ran.status == Some(1), "{ran:#?} {start:#?}");
+    assert_eq!(ran.err, start.err);
+}

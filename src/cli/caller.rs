@@ -56,7 +56,8 @@ impl Caller {
         Caller::read_in(std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")))
     }
 
-    fn read_in(cwd: PathBuf) -> Result<Caller> {
+    /// The caller, as if in this directory.
+    pub fn read_in(cwd: PathBuf) -> Result<Caller> {
         let mut env = BTreeMap::new();
         let mut env_bytes = Vec::new();
         for (name, value) in std::env::vars_os() {

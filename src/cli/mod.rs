@@ -49,6 +49,7 @@ mod port;
 mod profile;
 mod program;
 mod progress;
+mod project_check;
 mod project_files;
 mod receipt;
 mod record_args;
@@ -70,6 +71,7 @@ mod upper_args;
 mod uppers;
 mod watch;
 mod words;
+mod wrong;
 
 pub use args::{Cli, command, completed};
 

@@ -1,9 +1,10 @@
 //! `sbx profile check`: prints the errors in profiles, and the grants that undo or weaken the sandbox.
 
 use super::layers::Caller;
-use super::output;
+use super::wrong::Wrong;
+use super::{output, project_check};
 use crate::error::{Result, printable};
-use crate::profile::{Diagnostic, Loader, Merged, Vars, resolve};
+use crate::profile::{Loader, Merged, Vars, resolve};
 use crate::review::{Review, Severity, review};
 use crate::spec::{Mode, Origin, Root, Sandbox};
 use serde_json::json;
@@ -20,6 +21,20 @@ pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, js
     for file in files {
         let shown = file.as_ref().display().to_string();
         let mut loader = caller.loader();
+        if project_check::is_of_project(&shown) {
+            match project_check::check(caller, &mut loader, &shown) {
+                Ok(tightens) => {
+                    tightens.text(&mut report, &shown);
+                    rows.push(tightens.as_json(&shown));
+                }
+                Err(wrong) => {
+                    good = false;
+                    rows.push(json!({ "profile": shown, "project": true, "errors": wrong.as_json(&loader) }));
+                    wrong.complain(loader.sources);
+                }
+            }
+            continue;
+        }
         match checked(caller, &mut loader, &shown) {
             Ok((found, absent)) => {
                 good &= !(strict && found.is_undone());
@@ -27,11 +42,10 @@ pub(super) fn main(caller: &Caller, files: &[impl AsRef<Path>], strict: bool, js
                 let absent: Vec<_> = absent.iter().map(Absent::as_json).collect();
                 rows.push(json!({ "profile": shown, "level": found.level(), "review": found, "absent": absent }));
             }
-            Err(errors) => {
+            Err(wrong) => {
                 good = false;
-                let errors_as_json: Vec<_> = errors.iter().map(|error| as_json(error, &loader)).collect();
-                rows.push(json!({ "profile": shown, "errors": errors_as_json }));
-                output::complain(&output::wrong(errors, loader.sources));
+                rows.push(json!({ "profile": shown, "errors": wrong.as_json(&loader) }));
+                wrong.complain(loader.sources);
             }
         }
     }
@@ -87,7 +101,7 @@ fn absent(sandbox: &Sandbox, vars: &Vars) -> Vec<Absent> {
 
 type Checked = (Review, Vec<Absent>);
 
-fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Result<Checked, Vec<Diagnostic>> {
+fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Result<Checked, Wrong> {
     // A file with that name goes before a profile.
     let name = if shown.contains('/') || (!Path::new(shown).exists() && loader.names().iter().any(|name| name == shown))
     {
@@ -99,9 +113,10 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
     loader.profile(&name).into_iter().for_each(|layer| merged.apply(layer));
     let errors = std::mem::take(&mut loader.errors);
     if !errors.is_empty() {
-        return Err(errors);
+        return Err(errors.into());
     }
     let here = resolve::sandbox(&merged, &loader.sources, &caller.vars)?;
+    Wrong::anywhere(&here)?;
     let mut vars: Vars = caller.vars.clone();
     let elsewhere = vars.path(ELSEWHERE).unwrap_or_default();
     vars.names.insert("CWD".into(), elsewhere.display().to_string());
@@ -110,11 +125,6 @@ fn checked(caller: &Caller, loader: &mut Loader, shown: &str) -> std::result::Re
     let sandbox = resolve::sandbox(&merged, &loader.sources, &vars).unwrap_or(here);
     let absent = absent(&sandbox, &vars);
     Ok((review(&sandbox, &vars, &loader.sources.accepted()), absent))
-}
-
-fn as_json(error: &Diagnostic, loader: &Loader) -> serde_json::Value {
-    let place = error.at.as_ref().map(|at| loader.sources.place(at));
-    json!({ "message": error.message, "place": place, "help": error.help })
 }
 
 /// The origins of a finding as a comment: `   # FILE:1, 2, OTHER:3`.

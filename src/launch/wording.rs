@@ -130,7 +130,7 @@ fn words(plan: &Plan, prepared: &Prepared, place: Place, call: Call, errno: Errn
                 true => "show the directory (--ro-bind or --bind), or start elsewhere with --chdir",
                 false => "show the directory (--ro or --rw), or start elsewhere with --cwd",
             };
-            Error::new(format!("cannot start in {dir}: chdir: {errno}")).hint(hint)
+            Error::new(format!("cannot start in {dir}: chdir: {errno}")).origin(&plan.process.cwd_origin).hint(hint)
         }
         Place::Rlimit(index) => {
             let limit = plan.resources.rlimits.get(index as usize);

@@ -42,10 +42,7 @@ pub struct MemoryPlan {
 /// The size is too small for the view itself.
 pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, parts: &[Placed]) -> Result<Option<MemoryPlan>> {
     let Some((asked, origin)) = &sandbox.filesystem.memory else { return Ok(None) };
-    if *asked < LEAST {
-        let message = format!("filesystem.memory: {asked} bytes are too few: the view itself takes up to {LEAST}");
-        return Err(Error::new(message).origin(origin).hint("a size such as 512M or 2G"));
-    }
+    check(*asked, origin)?;
     // Nothing is known of it where a test has no such facts.
     let half = Some(facts.memory / 2 / PAGE * PAGE).filter(|half| *half > 0).unwrap_or(u64::MAX);
     let size = (*asked).min(half);
@@ -68,6 +65,15 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, parts: &[Placed]) -> Result
         looked_at: in_memory.filter(|path| !mounts && !sealed(path)).cloned().collect(),
         origin: origin.clone(),
     }))
+}
+
+/// Refuses a size that is too small for the view itself.
+pub(super) fn check(asked: u64, origin: &Origin) -> Result<()> {
+    if asked >= LEAST {
+        return Ok(());
+    }
+    let message = format!("filesystem.memory: {asked} bytes are too few: the view itself takes up to {LEAST}");
+    Err(Error::new(message).origin(origin).hint("a size such as 512M or 2G"))
 }
 
 /// How many files, directories and links a filesystem in memory of this size may have.

@@ -106,7 +106,7 @@ pub use union::{UnionPlan, UpperPlace};
 pub use view::ViewPlan;
 pub use wayland::WaylandPlan;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Facts;
 use crate::spec::{Forwarded, Sandbox};
 use serde::Serialize;
@@ -165,6 +165,12 @@ pub fn shared_network(sandbox: &Sandbox, facts: &Facts) -> Result<Option<NamedNe
     let Some(named) = named::plan(sandbox, facts)? else { return Ok(None) };
     let network::Planned { helper, .. } = network::plan(sandbox, facts, &mut Vec::new())?;
     Ok(Some(NamedNetworkPlan { helper, ..named }))
+}
+
+/// Errors in what a sandbox asks for that [`plan`] finds on every host.
+pub fn wrong_anywhere(sandbox: &Sandbox) -> Vec<Error> {
+    let memory = sandbox.filesystem.memory.as_ref().map_or(Ok(()), |(size, origin)| memory::check(*size, origin));
+    [seccomp::asked(sandbox).err(), memory.err()].into_iter().flatten().collect()
 }
 
 /// Decides everything that a start of this sandbox on this host will do.

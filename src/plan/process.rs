@@ -4,7 +4,7 @@ use super::lines::{Lines, quote};
 use super::namespaces::NamespacePlan;
 use crate::error::{Error, Result};
 use crate::host::Facts;
-use crate::spec::{Descriptors, Namespace, Root, Sandbox, Tty};
+use crate::spec::{Descriptors, Namespace, Origin, Root, Sandbox, Tty};
 use serde::{Serialize, Serializer};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -33,6 +33,9 @@ pub struct ProcessPlan {
     pub shell: bool,
     /// Candidates for the working directory: the first that exists is used.
     pub cwd: Vec<PathBuf>,
+    /// The line or the flag that names the working directory.
+    #[serde(skip)]
+    pub cwd_origin: Origin,
     /// Which terminal the program gets.
     pub tty: Tty,
     /// Time after which sbx ends the program.
@@ -91,6 +94,10 @@ pub(super) fn plan(sandbox: &Sandbox, facts: &Facts, namespaces: &NamespacePlan)
         cwd: match &process.cwd {
             Some(cwd) => vec![cwd.clone()],
             None => vec![facts.cwd.clone(), facts.home.clone(), "/".into()],
+        },
+        cwd_origin: match &process.cwd {
+            Some(_) => sandbox.origins.of("process.cwd", ""),
+            None => Origin::default(),
         },
         tty: process.tty,
         timeout: process.timeout,

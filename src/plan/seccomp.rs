@@ -30,15 +30,7 @@ const NET_ADMIN: u64 = 1 << caps::Capability::CAP_NET_ADMIN as u8;
 ///
 /// The profile names an unknown call or architecture, or denies the call that executes the program.
 pub(super) fn policy(sandbox: &Sandbox, facts: &Facts, capabilities: CapabilityPlan) -> Result<Policy> {
-    let wanted = &sandbox.security.syscalls;
-    let mut policy = Policy::new(match sandbox.security.filter {
-        Filter::Strict => Base::Strict,
-        Filter::Off => Base::Off,
-        Filter::Default | Filter::Terminal => Base::Default,
-    });
-    let entries = |list: &[(String, Origin)]| list.iter().map(entry).collect::<Result<Vec<_>>>();
-    policy.allow = entries(&wanted.allow)?;
-    policy.deny = entries(&wanted.deny)?;
+    let mut policy = asked(sandbox)?;
     // A capability that the program holds is of no use without the calls that need it.
     if capabilities.ambient & ADMIN != 0 {
         policy.allow.extend("@mount".parse::<Entry>());
@@ -56,6 +48,24 @@ pub(super) fn policy(sandbox: &Sandbox, facts: &Facts, capabilities: CapabilityP
     let another_id = matches!(sandbox.process.user, User::Ids { uid, .. } | User::Single { uid, .. } if uid != 0);
     policy.file_capabilities = facts.uid == 0 && another_id && sandbox.namespaces.nested;
     policy.keeps_core_limit = sandbox.rlimits.iter().any(|limit| limit.name == "core" && limit.soft == Some(1));
+    Ok(policy)
+}
+
+/// What a profile says of system calls, whatever the host is.
+///
+/// # Errors
+///
+/// As those of [`policy`].
+pub(super) fn asked(sandbox: &Sandbox) -> Result<Policy> {
+    let wanted = &sandbox.security.syscalls;
+    let mut policy = Policy::new(match sandbox.security.filter {
+        Filter::Strict => Base::Strict,
+        Filter::Off => Base::Off,
+        Filter::Default | Filter::Terminal => Base::Default,
+    });
+    let entries = |list: &[(String, Origin)]| list.iter().map(entry).collect::<Result<Vec<_>>>();
+    policy.allow = entries(&wanted.allow)?;
+    policy.deny = entries(&wanted.deny)?;
     policy.errno = wanted.errno;
     if !wanted.arch.is_empty() {
         policy.arches = wanted.arch.iter().map(arch).collect::<Result<_>>()?;
