@@ -273,6 +273,39 @@ fn what_the_host_has_deleted_since_the_program_changed_it_is_a_conflict() {
 }
 
 #[test]
+fn what_both_sides_have_made_the_same_is_done() {
+    need!(userns());
+    let place = Place::new();
+    for file in ["changed", "mode", "text", "touched"] {
+        place.write(&format!("work/{file}"), "old\n");
+    }
+    tick();
+    let script = "echo same > new; ln -s new link; echo same > changed; echo same > mode; echo one > text; mkdir dir; echo x > dir/x; \
+                  touch -d 2001-01-01 touched";
+    place.sh(&KEEP, script).ok();
+    tick();
+    place.on_host("echo same > new; ln -s new link; echo same > changed; echo same > mode; chmod 600 mode; echo two > text; mkdir dir; echo x > dir/x");
+    let work = place.work().canonicalize().unwrap().display().to_string();
+    let listed = place.run(&["diff", "one"]).ok().replace(&work, ".");
+    let lines: Vec<_> = listed.lines().map(|line| line.split("  (").next().unwrap_or_default()).collect();
+    // A time that the program alone has set is a change.
+    assert_eq!(lines, ["M!./mode", "M!./text", "M ./touched"], "{listed}");
+    place.run(&["commit", "one", "new", "dir"]).ok();
+    let dry = place.run(&["commit", "one", "--dry-run"]);
+    let ran = place.run(&["commit", "one"]);
+    assert_eq!((dry.status, &dry.out), (ran.status, &ran.out), "{dry:?} {ran:?}");
+    assert_eq!(ran.out.replace(&work, "."), "M ./touched\n");
+    assert_eq!(ran.err.matches("left as it is on the host").count(), 2, "{ran:?}");
+    let upper = place.home().join(".local/share/sbx/uppers/one/0/upper");
+    let mut left: Vec<_> = std::fs::read_dir(upper).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    // The directory is the program's own as long as the layer has it.
+    assert_eq!(left, ["dir", "mode", "text"], "the host shows through again");
+    place.on_host("echo later > changed");
+    assert_eq!(place.sh(&KEEP, "cat changed new").ok(), "later\nsame\n");
+}
+
+#[test]
 fn nothing_is_put_into_another_directory_than_the_overlays() {
     need!(userns());
     let place = Place::new();

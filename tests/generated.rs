@@ -927,7 +927,8 @@ puts the changes onto the host, all or those at or below the paths. Each file is
 that has changed on the host since the program saw it is left as it is, and named; the exit status is then 1. So are a deleted directory in
 which something has changed or is mounted, files in what may be another directory by now, and permissions of a directory that may have been
 changed on the host; and what the program changed and the host has deleted since, as far as that was noted when the run ended. Where the host
-has nothing at a path, whoever names the path has it put there all the same. What cannot be put there whole is named, too. Files are the user's on the host; a file that replaces one keeps its
+has nothing at a path, whoever names the path has it put there all the same. What both have made the same, but for the time, is done, and goes
+out of the layer. What cannot be put there whole is named, too. Files are the user's on the host; a file that replaces one keeps its
 group. Where root commits, and all ids are mapped
 .RB ( "\-\-user range" ),
 owners are those that the program saw. Set-user-ID and set-group-ID bits are left out, but for those that the host's file has and that stay

@@ -97,18 +97,18 @@ pub fn commit(
             held: None,
             chosen: only,
             before,
-            deleted: Vec::new(),
+            settled: Vec::new(),
         };
         // What was deleted may be under another name by now, which has to be there first.
         walk(upper, index, only, &mut commit)?;
         commit.deletes = true;
         walk(upper, index, only, &mut commit)?;
         commit.close().map_err(at(lower, "set permissions in"))?;
-        let (deleted, frozen) = (std::mem::take(&mut commit.deleted), commit.is_frozen());
+        let (settled, frozen) = (std::mem::take(&mut commit.settled), commit.is_frozen());
         if !dry {
             sys::sync_filesystem(root.as_fd()).map_err(at(lower, "write"))?;
             let out_of_the_layer = || {
-                deleted.iter().try_for_each(|path| deleted::take_out(upper, index, path, root.as_fd()))?;
+                settled.iter().try_for_each(|path| deleted::take_out(upper, index, path, root.as_fd()))?;
                 // A path at which nothing differs is no part of it.
                 let chosen = only.iter().filter(|path| !committed.unchanged.contains(path));
                 let chosen: Vec<_> = chosen.filter_map(|path| within(&layer.path, path)).collect();

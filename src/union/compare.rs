@@ -48,6 +48,15 @@ pub fn same(
     }
 }
 
+/// Whether they are the same but for the time of the last change, which is not what anybody has changed.
+pub(super) fn same_but_for_time(
+    (dir, name, node): (BorrowedFd<'_>, &CStr, &Node),
+    other: (BorrowedFd<'_>, &CStr, &Node),
+    reader: Reader,
+) -> sys::Result<bool> {
+    same((dir, name, &Node { modified: other.2.modified, ..*node }), other, reader)
+}
+
 /// Whether two files of the same size have the same content. What is a hole in both is not read: it may be of any size.
 pub(super) fn same_content(one: &std::fs::File, other: &std::fs::File) -> sys::Result<bool> {
     use std::os::unix::fs::FileExt;

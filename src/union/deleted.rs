@@ -1,7 +1,9 @@
 //! Which deletions of a layer are done on the host: these go out of the layer, and no others. A file that the host has not at the
-//! moment may be back tomorrow, and the program has deleted it all the same.
+//! moment may be back tomorrow, and the program has deleted it all the same. What both sides have made the same goes as well.
 
+use super::compare::same_but_for_time;
 use super::node::{Node, NodeKind};
+use super::reader::Reader;
 use super::{Upper, name};
 use crate::sys::{self, Errno};
 use std::ffi::{CStr, CString, OsStr};
@@ -51,7 +53,8 @@ pub(super) fn end(upper: &Upper) {
     let _ = sys::unlink(upper.directory(), NAME, false);
 }
 
-/// Takes a deletion out of the upper layer with this index, unless the host has something there.
+/// Takes what is done out of the upper layer with this index: a deletion, unless the host has something there; a file, unless the host's is
+/// another one but for its time.
 pub(super) fn take_out(upper: &Upper, index: usize, inside: &Path, host: BorrowedFd<'_>) -> sys::Result<()> {
     let Some(last) = inside.file_name() else { return Ok(()) };
     let c = |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| Errno(libc::EINVAL));
@@ -64,13 +67,17 @@ pub(super) fn take_out(upper: &Upper, index: usize, inside: &Path, host: Borrowe
             other => other.map(Some),
         }
     };
+    let reader = upper.state.layers.get(index).map_or(Reader::Overlay, Reader::of);
     let upper = sys::open_below(upper.directory(), &upper_of(index), libc::O_RDONLY | libc::O_DIRECTORY)?;
     let (Some(layer), Some(host)) = (parent(upper.as_fd())?, parent(host)?) else { return Ok(()) };
-    let deleted = Node::find(layer.as_fd(), &last)?.is_some_and(|node| node.kind == NodeKind::Whiteout);
-    if deleted && Node::find(host.as_fd(), &last)?.is_none() {
-        sys::unlink(layer.as_fd(), &last, false)?;
-    }
-    Ok(())
+    let done = match (Node::find(layer.as_fd(), &last)?, Node::find(host.as_fd(), &last)?) {
+        (Some(new), None) => new.kind == NodeKind::Whiteout,
+        (Some(new), Some(old)) if new.kind == old.kind && new.kind != NodeKind::Dir => {
+            same_but_for_time((layer.as_fd(), &last, &new), (host.as_fd(), &last, &old), reader)?
+        }
+        _ => false,
+    };
+    if done { sys::unlink(layer.as_fd(), &last, false) } else { Ok(()) }
 }
 
 /// The path of an upper layer, below the directory of all of them.

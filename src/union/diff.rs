@@ -100,6 +100,10 @@ struct List {
 }
 
 impl Visitor for List {
+    fn is_ours(&self, node: &Node) -> bool {
+        self.ours.has(node)
+    }
+
     fn too_deep(&mut self, path: &Path) {
         self.deep.push(path.to_owned());
     }

@@ -52,8 +52,8 @@ pub(super) struct Commit<'c> {
     pub chosen: &'c [PathBuf],
     /// Paths of the host that were changed from layers that lie over the same directory.
     pub before: HashSet<PathBuf>,
-    /// Deletions that are done, in the directory of the overlay.
-    pub deleted: Vec<PathBuf>,
+    /// What is done and goes out of the layer, in the directory of the overlay: deletions, and what both sides have made the same.
+    pub settled: Vec<PathBuf>,
 }
 
 /// A path below a directory, or the directory itself.
@@ -103,7 +103,7 @@ impl Visitor for Commit<'_> {
                     self.would_be.insert(change.path.to_owned());
                 }
                 if self.deletes {
-                    self.deleted.extend(self.inside(change.path));
+                    self.settled.extend(self.inside(change.path));
                 }
                 self.out.done.push((letter, self.on_host(change.path)));
             }
@@ -121,6 +121,17 @@ impl Visitor for Commit<'_> {
         Ok(())
     }
 
+    fn alike(&mut self, change: &Change<'_>, shows: bool) -> Result<()> {
+        self.out.unchanged.retain(|path| !change.path.starts_with(path));
+        let shows = shows && change.old.is_some_and(|(_, old)| old.mount == self.mount);
+        self.settled.extend(self.inside(change.path).filter(|_| shows && !self.is_frozen()));
+        Ok(())
+    }
+
+    fn is_ours(&self, node: &Node) -> bool {
+        self.placer.ours.has(node)
+    }
+
     fn gone(&mut self, change: &Change<'_>) -> Result<()> {
         let Some(host) = change.host.filter(|_| self.deletes && change.known && !self.is_frozen()) else {
             return Ok(());
@@ -131,7 +142,7 @@ impl Visitor for Commit<'_> {
         }
         self.out.unchanged.retain(|path| !change.path.starts_with(path));
         self.out.gone.push(self.on_host(change.path));
-        self.deleted.extend(self.inside(change.path));
+        self.settled.extend(self.inside(change.path));
         Ok(())
     }
 

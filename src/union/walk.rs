@@ -49,6 +49,16 @@ pub trait Visitor {
         Ok(())
     }
 
+    /// Both sides have made the same of a file since the program saw it. `shows`: without the layer's, the host's is seen inside.
+    fn alike(&mut self, _change: &Change<'_>, _shows: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the last change of a host's file is one of a commit of these layers.
+    fn is_ours(&self, _node: &Node) -> bool {
+        false
+    }
+
     /// A directory of the layers is entered; `opaque` if the host has it, too, and what is in that does not show through.
     fn enter(&mut self, _path: &Path, _dir: (BorrowedFd<'_>, &Node), _opaque: bool) -> Result<()> {
         Ok(())
@@ -317,12 +327,17 @@ impl Walk<'_> {
             return match &old {
                 None => self.tell(wanted, &change(Difference::Added, Some((dir, new)), old)),
                 Some((old_dir, before)) if before.kind == new.kind => {
-                    let same = compare::same((dir, name, &new), (*old_dir, name, before), self.reader);
-                    if same.map_err(at(path, "read"))? {
-                        Ok(())
-                    } else {
-                        self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old))
+                    let (one, other) = ((dir, name, &new), (*old_dir, name, before));
+                    if compare::same(one, other, reader).map_err(at(path, "read"))? {
+                        return Ok(());
                     }
+                    let change = change(Difference::Modified, Some((dir, new)), old);
+                    let both = change.is_conflict(|node| self.visitor.is_ours(node));
+                    if !both || !compare::same_but_for_time(one, other, reader).map_err(at(path, "read"))? {
+                        return self.tell(wanted, &change);
+                    }
+                    let told = wanted && self.visitor.compares();
+                    if told { self.visitor.alike(&change, !place.opaque) } else { Ok(()) }
                 }
                 Some(_) => self.tell(wanted, &change(Difference::Modified, Some((dir, new)), old)),
             };
