@@ -273,6 +273,28 @@ fn what_the_host_has_deleted_since_the_program_changed_it_is_a_conflict() {
 }
 
 #[test]
+fn a_path_is_named_as_in_a_shell() {
+    need!(userns());
+    let place = Place::new();
+    place.write("work/sub/x", "1\n");
+    place.on_host("ln -s sub link; ln -s work ../entered");
+    tick();
+    place.sh(&KEEP, "echo 2 >> sub/x; echo n > new; mkdir dir; echo d > dir/d; echo d > dir/e; ln -s ../sub dir/sub; rm link; ln -s dir link").ok();
+    let entered = place.dir.path().join("entered");
+    let lines = |path: &str| place.run(&["diff", "one", path]).ok().lines().count();
+    assert_eq!(lines(entered.join("new").to_str().unwrap()), 1);
+    assert_eq!(lines(entered.join("dir/d").to_str().unwrap()), 1);
+    assert_eq!(lines("sub/../new"), 1);
+    assert_eq!(lines("sub/../dir/none/../d"), 1);
+    assert_eq!(lines("../work/new"), 1);
+    // A link that differs is itself; what the program made of links leads nowhere.
+    assert_eq!((lines("link"), lines("dir/sub/x"), lines("link/x")), (1, 0, 1));
+    let ran = place.run(&["commit", "one", entered.join("dir/d").to_str().unwrap(), "sub/../new"]);
+    assert_eq!(ran.ok().lines().count(), 3);
+    assert_eq!(place.on_host("cat new dir/d; ls dir; cat sub/x"), "n\nd\nd\n1\n");
+}
+
+#[test]
 fn what_both_sides_have_made_the_same_is_done() {
     need!(userns());
     let place = Place::new();

@@ -35,6 +35,7 @@ mod limit_args;
 mod listed;
 mod log_source;
 mod logs;
+mod meant;
 mod network;
 mod network_allow;
 mod network_args;

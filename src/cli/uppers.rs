@@ -3,6 +3,7 @@
 //! Each works in a child process with the ids of the sandbox: files of the layers may belong to subordinate ids, or be
 //! closed to their owner.
 
+use super::meant::meant;
 use super::progress::{Counted, Progress, bytes};
 use super::replaced::Replaced;
 use super::{args, guarded, output, store};
@@ -47,7 +48,7 @@ fn locked(name: &str) -> Result<Upper> {
 ///
 /// # Errors
 ///
-/// A path has `..` in it, or is one file inside and another one on the host.
+/// `..` in a path leads out of what is not there, or it is one file inside and another one on the host.
 fn absolute(upper: &Upper, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let layers = &upper.state.layers;
     let inside = |path: PathBuf| -> Result<PathBuf> {
@@ -76,10 +77,16 @@ fn absolute(upper: &Upper, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
     let cwd = std::env::current_dir().unwrap_or_default();
     let plain = |path: &PathBuf| -> Result<PathBuf> {
-        let path: PathBuf = cwd.join(path).components().collect();
-        match path.components().any(|part| part == std::path::Component::ParentDir) {
-            true => Err(Error::new(format!("{}: paths in layers are written without `..`", path.display()))),
-            false => inside(path),
+        let named: PathBuf = cwd.join(path).components().collect();
+        // What the layers have under that very name is meant first: its directory may be a link on the host alone.
+        let plain = !named.components().any(|part| part == std::path::Component::ParentDir);
+        if plain && upper.has(&named) {
+            return inside(named);
+        }
+        match meant(&named) {
+            Some(path) => inside(path),
+            None => Err(Error::new(format!("{}: `..` leads out of a directory that is not there", named.display()))
+                .hint("name the path without `..`")),
         }
     };
     paths.iter().map(plain).collect()

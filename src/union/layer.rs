@@ -120,7 +120,7 @@ impl Upper {
     }
 
     /// Whether the layers have a file at a path inside.
-    pub(super) fn has(&self, path: &Path) -> bool {
+    pub fn has(&self, path: &Path) -> bool {
         let (own, store) = (self.path(), self.store());
         self.state.layers.iter().enumerate().any(|(index, layer)| {
             let Ok(rest) = path.strip_prefix(&layer.path) else { return false };
