@@ -1085,6 +1085,9 @@ do not gain any, and sockets of raw packets
 .RB ( tcpdump )
 do not exist. ping(8) works where the host lets users ping (net.ipv4.ping_group_range).
 .IP \(bu 2
+.IR Pseudo-terminals :
+there are 256 of them, of those that the kernel has for all containers; the next one is an error (ENOSPC).
+.IP \(bu 2
 .IR Debuggers :
 the profiles
 .B ci

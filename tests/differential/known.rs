@@ -61,6 +61,11 @@ pub const KNOWN: &[(&str, Alike, &str)] = &[
         "bubblewrap maps root for the mount of devpts, and so owns its top; ours needs no second user namespace, and it is the host's",
     ),
     (
+        "number of pseudo-terminals",
+        pseudo_terminals,
+        "the kernel has one number of them for all containers; a sandbox of ours has 256 at most",
+    ),
+    (
         "bounding set after --userns2",
         bounding_after_userns2,
         "the kernel gives a full bounding set with a joined user namespace; ours empties that, too",
@@ -172,6 +177,12 @@ fn devpts_owner(_: &Case, peer: &mut Report, subject: &mut Report) {
             let flags = after.split(',').next().unwrap_or_default();
             *line = format!("{mode} on devpts {flags}");
         }
+    }
+}
+
+fn pseudo_terminals(_: &Case, _: &mut Report, subject: &mut Report) {
+    for mount in subject.mounts.iter_mut().filter(|mount| !mount.host && mount.kind == "devpts") {
+        mount.options = mount.options.strip_suffix(",max=256").unwrap_or("without a bound").to_owned();
     }
 }
 
