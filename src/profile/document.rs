@@ -210,11 +210,7 @@ impl Reader<'_> {
                 let mut map = Vec::new();
                 for (name, value) in table.iter() {
                     let full = || format!("`{}.{}`", key.name, as_key(name.get_ref()));
-                    let text = match value.get_ref() {
-                        DeValue::String(text) if !text.contains('\0') => self.text(key, value),
-                        _ => self.string(key, &full(), value),
-                    };
-                    if let Some(text) = text {
+                    if let Some(text) = self.string(key, &full, value) {
                         let name = Text { text: name.get_ref().to_string(), at: self.at(name.span()) };
                         map.push((name, text));
                     }
@@ -228,20 +224,20 @@ impl Reader<'_> {
         let DeValue::Array(items) = value.get_ref() else {
             return self.wrong(key, value, "a list of strings, in brackets");
         };
-        let item_of = format!("an item of `{}`", key.name);
+        let item_of = || format!("an item of `{}`", key.name);
         let list: Vec<_> = items.iter().filter_map(|item| self.string(key, &item_of, item)).collect();
         (list.len() == items.iter().count()).then_some(list)
     }
 
     fn text(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>) -> Option<Text> {
-        self.string(key, &format!("`{}`", key.name), value)
+        self.string(key, &|| format!("`{}`", key.name), value)
     }
 
     /// The string that is a key's value, or one of them: `what` says which in an error.
-    fn string(&mut self, key: &'static Key, what: &str, value: &Spanned<DeValue<'_>>) -> Option<Text> {
-        let DeValue::String(text) = value.get_ref() else { return self.wrong_as(key, what, value, "a string") };
+    fn string(&mut self, key: &'static Key, what: &dyn Fn() -> String, value: &Spanned<DeValue<'_>>) -> Option<Text> {
+        let DeValue::String(text) = value.get_ref() else { return self.wrong_as(key, &what(), value, "a string") };
         if text.contains('\0') {
-            self.error(value.span(), format!("{what} holds a NUL byte"), Some("take it out".into()));
+            self.error(value.span(), format!("{} holds a NUL byte", what()), Some("take it out".into()));
             return None;
         }
         Some(Text { text: text.to_string(), at: self.at(value.span()) })
