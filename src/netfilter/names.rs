@@ -27,11 +27,7 @@ const ESTABLISHED: u32 = 2;
 /// The message that makes the set of a list for a family.
 pub(super) fn set(list: u16, family: Family) -> Message {
     let id = FIRST + 2 * u32::from(list) + u32::from(family == Family::V6);
-    let mut message = sets::set(&family.named(list), family, TIMEOUT, id);
-    message.nest(9, |description| {
-        description.number(1, MOST);
-    });
-    message
+    sets::bounded(&family.named(list), family, TIMEOUT, id, MOST)
 }
 
 /// The rule by which connections go on whose address was in a set when they were begun: it may not be there any more. A packet that goes

@@ -28,11 +28,7 @@ pub(super) fn chain(batch: &mut Batch) {
     message.text(1, TABLE).text(3, NEIGHBOURS);
     batch.add("a chain", message);
     for (id, family) in (FIRST..).zip(Family::BOTH) {
-        let mut message = sets::set(family.neighbours(), family, BY_PACKETS, id);
-        message.nest(9, |description| {
-            description.number(1, MOST);
-        });
-        batch.add("a set that packets change", message);
+        batch.add("a set that packets change", sets::bounded(family.neighbours(), family, BY_PACKETS, id, MOST));
     }
 }
 

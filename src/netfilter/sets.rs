@@ -18,6 +18,15 @@ pub(super) fn set(name: &str, family: Family, flags: u32, id: u32) -> Message {
     message
 }
 
+/// The message that makes a set that holds so many addresses and no more.
+pub(super) fn bounded(name: &str, family: Family, flags: u32, id: u32, most: u32) -> Message {
+    let mut message = set(name, family, flags, id);
+    message.nest(9, |description| {
+        description.number(1, most);
+    });
+    message
+}
+
 /// A message about elements of a set.
 pub(super) fn elements(kind: u16, set: &str, fill: impl FnOnce(&mut Message)) -> Message {
     let mut message = Message::new(kind, if kind == NEW_ELEMENTS { CREATE } else { 0 });

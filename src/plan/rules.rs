@@ -402,19 +402,18 @@ impl RulePlan {
     /// The rule that has refused something for this service at an address, on a host with these addresses: rules that accept were not for it.
     pub fn refuses(&self, address: IpAddr, protocol: Option<Protocol>, port: u16, host: &HostAddresses) -> String {
         let ports = matches!(protocol, Some(Protocol::Tcp | Protocol::Udp)).then_some((port, port));
+        let asked = Service { protocol, ports };
+        if self.lets_through(address, asked, host) {
+            return many_neighbours();
+        }
         let refuses = |rule: &&PacketRule| {
             // Of a protocol that no rule can name, rules for all of them alone speak.
             let service = match protocol {
                 None => rule.service == Service::default(),
-                Some(_) => rule.service.covers(Service { protocol, ports }),
+                Some(_) => rule.service.covers(asked),
             };
             !rule.accept && service && is_for(&rule.to, address, host)
         };
-        let decides =
-            |rule: &&PacketRule| is_for(&rule.to, address, host) && rule.service.covers(Service { protocol, ports });
-        if self.rules.iter().find(decides).is_some_and(|rule| rule.accept) {
-            return many_neighbours();
-        }
         let rule = self.rules.iter().find(refuses).filter(|rule| rule.what != ELSEWHERE);
         rule.map_or_else(|| UNNAMED.to_owned(), |rule| rule.what.clone())
     }

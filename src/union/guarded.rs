@@ -97,6 +97,28 @@ impl Guarded {
         let is_named = only.iter().any(|only| only.starts_with(&name) && path.starts_with(only));
         (!is_named).then_some(name)
     }
+
+    /// The same for what an overlay at `inside` shows of the directory `host`: by the names inside, and else by those of the host, where tools
+    /// find it. The name is that inside.
+    pub(super) fn unnamed_of(
+        &self,
+        (inside, host): (&Path, &Path),
+        path: &Path,
+        now: Option<NodeKind>,
+        only: &[PathBuf],
+    ) -> Option<PathBuf> {
+        let by_host = || {
+            let there =
+                |path: &Path| path.strip_prefix(inside).map_or_else(|_| path.to_owned(), |rest| host.join(rest));
+            let only: Vec<_> = only.iter().map(|path| there(path)).collect();
+            let name = self.unnamed(host, &there(path), now, &only)?;
+            Some(match name.strip_prefix(host) {
+                Ok(rest) if !rest.as_os_str().is_empty() => inside.join(rest),
+                _ => inside.to_owned(),
+            })
+        };
+        self.unnamed(inside, path, now, only).or_else(|| if inside == host { None } else { by_host() })
+    }
 }
 
 #[cfg(test)]

@@ -56,11 +56,6 @@ pub(super) struct Commit<'c> {
     pub settled: Vec<PathBuf>,
 }
 
-/// A path below a directory, or the directory itself.
-fn join(dir: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() { dir.to_owned() } else { dir.join(rest) }
-}
-
 impl Visitor for Commit<'_> {
     fn change(&mut self, change: &Change<'_>) -> Result<()> {
         self.out.unchanged.retain(|path| !change.path.starts_with(path));
@@ -201,17 +196,9 @@ impl Commit<'_> {
     /// The path that would have to be named for this change to be put onto the host.
     fn unnamed(&self, guarded: &Guarded, change: &Change<'_>) -> Option<PathBuf> {
         let now = change.new.as_ref().map(|(_, node)| node.kind);
-        let (inside, host) = self.places;
-        let name = guarded.unnamed(inside, change.path, now, self.chosen);
+        let name = guarded.unnamed_of(self.places, change.path, now, self.chosen);
         if name.is_some() {
             return name;
-        }
-        // The host may have it at another path, by whose names tools find it.
-        if inside != host {
-            let chosen: Vec<_> = self.chosen.iter().map(|path| self.on_host(path)).collect();
-            if let Some(name) = guarded.unnamed(host, &self.on_host(change.path), now, &chosen) {
-                return Some(name.strip_prefix(host).map_or_else(|_| inside.to_owned(), |rest| join(inside, rest)));
-            }
         }
         let (dir, old) = change.old.as_ref()?;
         let goes = old.kind == NodeKind::Dir && now != Some(NodeKind::Dir);

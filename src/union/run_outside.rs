@@ -5,7 +5,7 @@ use super::guarded::Guarded;
 use super::node::NodeKind;
 use super::walk::Change;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Finds what a commit would leave alone unless it is named, and counts it.
 pub(super) struct RunOutside<'g> {
@@ -25,23 +25,11 @@ impl<'g> RunOutside<'g> {
         if !matches!(node.kind, NodeKind::File | NodeKind::Link) {
             return None;
         }
-        let now = Some(node.kind);
-        let inside = layer.path.as_path();
-        self.guarded.unnamed(inside, change.path, now, &[]).or_else(|| {
-            // The host may have it at another path, by whose names tools find it.
-            let host = layer.lower.first().filter(|host| *host != inside)?;
-            let below = change.path.strip_prefix(inside).ok()?;
-            let name = self.guarded.unnamed(host, &host.join(below), now, &[])?;
-            Some(name.strip_prefix(host).map_or_else(|_| inside.to_owned(), |rest| join(inside, rest)))
-        })
+        let host = layer.lower.first().unwrap_or(&layer.path);
+        self.guarded.unnamed_of((&layer.path, host), change.path, Some(node.kind), &[])
     }
 
     pub fn count(&mut self, name: PathBuf) {
         *self.found.entry(name).or_default() += 1;
     }
-}
-
-/// A path below a directory; the directory itself if there is nothing more.
-fn join(dir: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() { dir.to_owned() } else { dir.join(rest) }
 }
