@@ -2,7 +2,6 @@
 
 use super::prepared::{MountSource, Overlay, Prepared, StepAction};
 use crate::sys::{self, UnownedFd};
-use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// How many changes are counted: there are this many, or more.
@@ -34,21 +33,13 @@ fn in_directory(dir: BorrowedFd<'_>, depth: u32, before: u32) -> u32 {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = sys::read_entries(dir, &mut buffer) {
         let mut rest = buffer.get(..length).unwrap_or_default();
-        // The length of an entry is its third number, and what it is and its name follow: getdents64(2).
-        while let Some(&[low, high]) = rest.get(16..18)
-            && let Some((entry, more)) = rest.split_at_checked(usize::from(u16::from_ne_bytes([low, high])))
-            && let Some((kind, name)) = entry.get(18..).and_then(<[u8]>::split_first)
-            && let Ok(name) = CStr::from_bytes_until_nul(name)
-        {
+        while let Some((kind, name, more)) = sys::next_entry(rest) {
             rest = more;
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
             if count >= MOST {
                 return MOST;
             }
             let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-            let inner = match *kind == libc::DT_DIR && depth < DEEPEST {
+            let inner = match kind == libc::DT_DIR && depth < DEEPEST {
                 true => sys::openat(dir, name, flags, 0).ok(),
                 false => None,
             };

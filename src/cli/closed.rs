@@ -117,7 +117,7 @@ impl Links {
     }
 
     fn read(&mut self, dir: &Path, depth: usize) -> std::result::Result<(), Unread> {
-        let entries = match std::fs::read_dir(dir) {
+        let entries = match crate::sys::read_dir(dir) {
             Ok(entries) => entries,
             // What cannot be looked up at all is refused as that.
             Err(error) if error.raw_os_error() == Some(libc::EACCES) && dir.is_dir() && host::is_of_caller(dir) => {

@@ -157,7 +157,7 @@ pub fn probe(limits: &Limits, uid: u32, name: &str, env: &BTreeMap<String, Strin
         }
     }
     if limits.list.iter().any(|limit| matches!(limit.value, Value::Pages(..))) {
-        let names = std::fs::read_dir("/sys/kernel/mm/hugepages").into_iter().flatten().flatten();
+        let names = sys::read_dir("/sys/kernel/mm/hugepages").into_iter().flatten().flatten();
         let sizes = names.filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let kilobytes: u64 = name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;

@@ -234,7 +234,7 @@ fn cookie(mut records: &[u8], number: &str) -> Vec<u8> {
 /// The device files of a class, such as `gpu`.
 fn class(name: &str) -> Vec<PathBuf> {
     let below = |dir: &str, prefixes: &[&str]| {
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let entries = crate::sys::read_dir(dir).into_iter().flatten().flatten();
         let mut found: Vec<_> = entries
             .filter(|e| e.file_name().to_str().is_some_and(|name| prefixes.iter().any(|p| name.starts_with(p))))
             .map(|entry| entry.path())

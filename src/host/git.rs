@@ -7,12 +7,12 @@ use super::git_index;
 use super::git_named::{Found, Placed, User, can_exist, plain};
 use super::git_remotes::{Remote, Rewrites, for_helper, local, remote};
 use super::writers::is_unknown;
+use crate::sys::EntryType;
 use crate::sys::Errno;
 use crate::union::short;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ffi::OsStr;
-use std::fs::FileType;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -96,7 +96,7 @@ pub(super) fn closed(project: &Path, own: bool, user: &User) -> Closed {
     search.all();
     // One that lies in the project's directory itself; those that are deeper are not looked for.
     let mut dirs = Vec::new();
-    for dir in if own { search.found.entries(project, FileType::is_dir) } else { Vec::new() } {
+    for dir in if own { search.found.entries(project, EntryType::is_dir) } else { Vec::new() } {
         if !search.found.budget.spend(git_budget::LOOKUP) {
             break;
         }
@@ -204,7 +204,7 @@ impl Search<'_> {
             // Where addresses that somebody types begin.
             let path = local(base).filter(|path| path.ends_with(b"/"));
             let dirs = path.map(|path| self.found.path(&path, worktree)).filter(|dir| self.is_inside(dir));
-            for dir in dirs.map(|dir| self.found.entries(&dir, FileType::is_dir)).unwrap_or_default() {
+            for dir in dirs.map(|dir| self.found.entries(&dir, EntryType::is_dir)).unwrap_or_default() {
                 self.reached(&dir, false);
             }
         }
@@ -221,7 +221,7 @@ impl Search<'_> {
         }
         // Addresses in files of their own, as older versions of git had them: gitrepository-layout(5).
         for (dir, before) in [("remotes", &b"URL:"[..]), ("branches", b"")] {
-            for file in self.found.entries(&common.join(dir), FileType::is_file) {
+            for file in self.found.entries(&common.join(dir), EntryType::is_file) {
                 let text = self.found.text(&file);
                 let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(before));
                 let address = line.unwrap_or_default().split(|byte| *byte == b'#').next().unwrap_or_default();
@@ -340,7 +340,7 @@ impl Search<'_> {
             line.subsection.iter().for_each(|name| self.nested(&worktree.join(OsStr::from_bytes(name))));
         }
         self.modules(&common.join("modules"), 0);
-        for dir in self.found.entries(&common.join("worktrees"), FileType::is_dir) {
+        for dir in self.found.entries(&common.join("worktrees"), EntryType::is_dir) {
             if !self.found.budget.spend(git_budget::LOOKUP) {
                 return;
             }
@@ -416,7 +416,7 @@ impl Search<'_> {
             self.found.too_much(format!("{} lies too deep for a repository of a submodule", short(dir)));
             return;
         }
-        for entry in self.found.entries(dir, FileType::is_dir) {
+        for entry in self.found.entries(dir, EntryType::is_dir) {
             if !self.found.budget.spend(git_budget::LOOKUP) {
                 return;
             }

@@ -5,11 +5,11 @@ use super::git_config::{self, Line};
 use super::git_words::{self, Word, is_address, is_data, is_path, is_text, words};
 use super::walk::Ways;
 use super::writers::{is_of_caller, is_unknown};
+use crate::sys::EntryType;
 use crate::sys::Errno;
 use crate::union::short;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::FileType;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -177,18 +177,18 @@ impl<'a> Found<'a> {
     /// Adds what a directory of hooks leads to in the project, if it is a link, and what the links in it lead to.
     pub fn hooks(&mut self, dir: &Path) {
         self.linked(dir);
-        for link in self.entries(dir, FileType::is_symlink) {
+        for link in self.entries(dir, EntryType::is_symlink) {
             self.linked(&link);
         }
     }
 
     /// What is in a directory and of one kind, sorted.
-    pub fn entries(&mut self, dir: &Path, kind: fn(&FileType) -> bool) -> Vec<PathBuf> {
+    pub fn entries(&mut self, dir: &Path, kind: fn(EntryType) -> bool) -> Vec<PathBuf> {
         let mut found = Vec::new();
         if !self.budget.spend(git_budget::LOOKUP) {
             return found;
         }
-        let entries = std::fs::read_dir(dir);
+        let entries = crate::sys::read_dir(dir);
         if let Err(error) = &entries
             && !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG))
         {
@@ -202,7 +202,7 @@ impl<'a> Found<'a> {
             if !self.budget.spend(git_budget::NAME) {
                 break;
             }
-            if entry.file_type().is_ok_and(|found| kind(&found)) {
+            if entry.file_type().is_ok_and(kind) {
                 let path = entry.path();
                 // They are kept in memory.
                 if !self.budget.spend(path.as_os_str().len()) {

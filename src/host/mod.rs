@@ -468,7 +468,7 @@ fn kept_sockets(sandbox: &Sandbox) -> Vec<i32> {
 }
 
 fn namespaces() -> Vec<String> {
-    let entries = std::fs::read_dir("/proc/self/ns").into_iter().flatten().flatten();
+    let entries = crate::sys::read_dir("/proc/self/ns").into_iter().flatten().flatten();
     let mut names: Vec<_> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.ends_with("_for_children"))

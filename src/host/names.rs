@@ -15,7 +15,7 @@ impl Names {
     /// Those of a directory. None if it cannot be read, has too many, or has some that a filesystem without a distinction of
     /// upper and lower case may find by another name.
     pub fn of(dir: &Path) -> Option<Names> {
-        let entries = std::fs::read_dir(dir).ok()?.take(MOST + 1);
+        let entries = crate::sys::read_dir(dir).ok()?.take(MOST + 1);
         let names = entries.map(|entry| entry.ok().map(|entry| entry.file_name()).filter(|name| name.is_ascii()));
         let names = names.map(|name| name.map(|name| name.to_ascii_lowercase())).collect::<Option<BTreeSet<_>>>()?;
         (names.len() <= MOST).then_some(Names(names))

@@ -432,7 +432,7 @@ impl Paths {
     /// Records whether a path of the host, which exists, needs no mask, `uid` being the caller.
     fn note_closed(&mut self, host: OsString, permissions: Option<Permissions>, uid: u32) {
         // An empty mount point. What is mounted there later on the host does not appear in the view.
-        let vacant = || std::fs::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
+        let vacant = || sys::read_dir(&host).is_ok_and(|mut entries| entries.next().is_none());
         if MOUNT_POINTS.iter().any(|path| host == *path) && vacant() {
             self.closed.insert(host, "nothing is mounted there on the host");
             return;

@@ -20,7 +20,7 @@ pub(super) fn private(dirs: &[PathBuf], mounts: &MountInfo) -> Vec<PathBuf> {
     // What cannot be looked up needs no cover: the program cannot either.
     found.retain(|path| path.symlink_metadata().is_ok());
     for dir in dirs {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        for entry in sys::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_symlink() {

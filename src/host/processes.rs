@@ -65,7 +65,7 @@ pub struct Process {
 pub fn processes(first: i32) -> Option<Vec<Process>> {
     // The ids that a process has, in this pid namespace and in those below it: one is in the sandbox's from this place on.
     let level = look(first, 0)?.1.len().checked_sub(1)?;
-    let numbers = || std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = || sys::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = numbers().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let mut all = BTreeMap::new();
     for number in numbers {

@@ -222,7 +222,7 @@ impl Search<'_> {
         }
         let mut names = BTreeMap::new();
         let mut links = Vec::new();
-        let entries = std::fs::read_dir(dir);
+        let entries = sys::read_dir(dir);
         if let Err(error) = &entries {
             let own = |dir: &Path| dir.metadata().is_ok_and(|found| found.uid() == sys::ids().0);
             self.found.is_partial |= match error.raw_os_error() {

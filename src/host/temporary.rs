@@ -6,7 +6,7 @@ use crate::profile::VariablePath;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Variables that name a directory for temporary files, or for the sockets of screen(1), zellij, abduco, sound servers and keyrings.
@@ -77,7 +77,7 @@ pub(super) fn holds_sockets(dir: &Path, variable: impl Fn(&str) -> Option<OsStri
 
 /// Whether a socket lies in a directory, as deep as this, or names that cannot be read or are too many.
 fn holds_socket(dir: &Path, depth: usize) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else { return true };
+    let Ok(entries) = crate::sys::read_dir(dir) else { return true };
     entries.flatten().enumerate().any(|(number, entry)| {
         number > MOST
             || entry.file_type().is_ok_and(|kind| {

@@ -115,7 +115,7 @@ fn foreign(sandbox: &Sandbox) -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = some.iter().map(|rule| rule.source().to_owned()).collect();
     match (whole.is_empty(), filesystem.root.dirs()) {
         (true, _) => {}
-        (false, []) => dirs.extend(std::fs::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path())),
+        (false, []) => dirs.extend(sys::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path())),
         (false, roots) => dirs.extend_from_slice(roots),
     }
     let own = sys::ids().0;

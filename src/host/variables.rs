@@ -324,7 +324,7 @@ fn is_of_family(name: &str) -> bool {
 /// The directories of a virtual environment in which Python finds modules, and files that it executes when it starts.
 fn site_packages(environment: &Path) -> Vec<PathBuf> {
     let lib = environment.join("lib");
-    let entries = match std::fs::read_dir(&lib) {
+    let entries = match crate::sys::read_dir(&lib) {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => return vec![lib],
         entries => entries.into_iter().flatten().flatten(),
     };

@@ -235,7 +235,7 @@ const MOST_PROFILES: usize = 10_000;
 /// Adds what the links in a directory of profiles lead to, and those in the directories in there and in what links lead to, as a name of
 /// several parts finds them.
 fn profile_links(dir: &Path, depth: usize, left: &mut usize, profiles: &mut Profiles) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+    for entry in crate::sys::read_dir(dir).into_iter().flatten().flatten() {
         let Some(fewer) = left.checked_sub(1) else { return };
         *left = fewer;
         let Ok(kind) = entry.file_type() else { continue };

@@ -85,7 +85,7 @@ pub(super) fn plan(plan: &Plan) -> &'static Plan {
         }
     }
     if off("system-only") {
-        let names = std::fs::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path());
+        let names = sys::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path());
         let shown = |path: &Path| plan.view.parts.iter().any(|placed| placed.op.path() == path);
         let beside: Vec<_> = names.filter(|path| path.is_dir() && !shown(path)).collect();
         let at = plan.view.parts.iter().position(|placed| matches!(placed.op, Op::Seal { .. })).unwrap_or(0);

@@ -295,7 +295,7 @@ const LARGEST_OF_PROJECT: u64 = 64 << 10;
 /// The names cannot be read: the directory's path and the errno.
 pub(super) fn collect(directory: &Path, prefix: &str, names: &mut Vec<String>) -> Result<(), (PathBuf, Errno)> {
     let failed = |error: std::io::Error| (directory.to_owned(), Errno::from(error));
-    let entries = match std::fs::read_dir(directory) {
+    let entries = match crate::sys::read_dir(directory) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
         other => other.map_err(failed)?,
     };

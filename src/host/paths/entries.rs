@@ -88,14 +88,14 @@ pub(super) fn entries(path: &Path) -> sys::Result<Vec<Entry>> {
 ///
 /// As those of [`entries`].
 pub(super) fn links_in(path: &Path) -> sys::Result<Vec<Entry>> {
-    some_entries(path, std::fs::FileType::is_symlink)
+    some_entries(path, |kind| kind.is_symlink())
 }
 
 /// Those entries of a directory whose kind is meant, in no order.
-fn some_entries(path: &Path, is_meant: impl Fn(&std::fs::FileType) -> bool) -> sys::Result<Vec<Entry>> {
-    let kind = |entry: &std::fs::DirEntry| -> std::io::Result<Option<Kind>> {
+fn some_entries(path: &Path, is_meant: impl Fn(sys::EntryType) -> bool) -> sys::Result<Vec<Entry>> {
+    let kind = |entry: &sys::DirEntry| -> std::io::Result<Option<Kind>> {
         let found = entry.file_type()?;
-        Ok(match is_meant(&found) {
+        Ok(match is_meant(found) {
             false => None,
             true if found.is_symlink() => Some(Kind::Link(std::fs::read_link(entry.path())?)),
             true if found.is_dir() => Some(Kind::Dir),
@@ -103,7 +103,7 @@ fn some_entries(path: &Path, is_meant: impl Fn(&std::fs::FileType) -> bool) -> s
         })
     };
     let mut list = Vec::new();
-    for entry in std::fs::read_dir(path)? {
+    for entry in sys::read_dir(path)? {
         let entry = entry?;
         match kind(&entry) {
             Ok(kind) => list.extend(kind.map(|kind| (entry.file_name(), kind))),

@@ -199,6 +199,21 @@ pub fn read_entries(dir: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     Ok(check(read)? as usize)
 }
 
+/// The kind (`DT_*`) and the name of the first entry in what [`read_entries`] gave, and what follows it. `.` and `..` are left out.
+pub fn next_entry(mut entries: &[u8]) -> Option<(u8, &CStr, &[u8])> {
+    loop {
+        // The length of an entry is its third number, and its kind and name follow: getdents64(2).
+        let &[low, high] = entries.get(16..18)? else { return None };
+        let (entry, rest) = entries.split_at_checked(usize::from(u16::from_ne_bytes([low, high])))?;
+        let (kind, name) = entry.get(18..)?.split_first()?;
+        let name = CStr::from_bytes_until_nul(name).ok()?;
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            return Some((*kind, name, rest));
+        }
+        entries = rest;
+    }
+}
+
 /// read(2), repeated if a signal interrupts it.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     loop {
