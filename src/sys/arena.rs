@@ -5,9 +5,12 @@ use std::cell::{Cell, UnsafeCell};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Size of the arena in bytes. A start uses some 150 KiB of it, one with 2,000 binds all of it; pages that are never touched take
-/// no memory.
+/// Size of the arena in bytes. A start with 2,000 binds uses all of it; pages that are never touched take no memory.
 const SIZE: usize = 2 * 1024 * 1024;
+
+/// Bytes of the arena for which the kernel is asked for pages at once, which takes half the time of a page fault for each. A start uses 40 to
+/// 280 KiB.
+const CHUNK: usize = 32 * 1024;
 
 /// Sizes of small blocks are multiples of this many bytes. It is also the largest alignment that the arena serves.
 const STEP: usize = 16;
@@ -33,6 +36,8 @@ pub struct Arena(UnsafeCell<State>);
 struct State {
     memory: [u8; SIZE],
     used: usize,
+    /// How much of the memory has pages.
+    populated: usize,
     /// The head of the free list for each block size. A free block holds the address of the next one.
     free: [*mut u8; SIZES],
 }
@@ -44,7 +49,26 @@ impl Arena {
     /// An empty arena.
     #[expect(clippy::new_without_default, reason = "a static's value")]
     pub const fn new() -> Arena {
-        Arena(UnsafeCell::new(State { memory: [0; SIZE], used: 0, free: [null_mut(); SIZES] }))
+        Arena(UnsafeCell::new(State { memory: [0; SIZE], used: 0, populated: 0, free: [null_mut(); SIZES] }))
+    }
+
+    /// Asks for the pages of the memory up to `end`, and some more: madvise(2), MADV_POPULATE_WRITE. Linux before 5.14 refuses it, and
+    /// gives each page when it is touched.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has the arena; `end` is at most [`SIZE`].
+    #[cold]
+    unsafe fn populate(&self, end: usize) {
+        let state = self.0.get();
+        let to = end.next_multiple_of(CHUNK);
+        // SAFETY: the range lies in the arena, whose size is a multiple of CHUNK, and begins at a page; what it holds is not changed.
+        unsafe {
+            let from = (*state).populated;
+            let start = (&raw mut (*state).memory).cast::<u8>().add(from);
+            libc::madvise(start.cast(), to - from, libc::MADV_POPULATE_WRITE);
+            (*state).populated = to;
+        }
     }
 
     fn holds(&self, block: *mut u8) -> bool {
@@ -132,6 +156,9 @@ unsafe impl GlobalAlloc for Arena {
                 return System.alloc(layout);
             }
             (*state).used = used + size;
+            if used + size > (*state).populated {
+                self.populate(used + size);
+            }
             (&raw mut (*state).memory).cast::<u8>().add(used)
         }
     }
@@ -225,6 +252,14 @@ mod tests {
             assert!(arena.holds(next) && next != first, "what another thread has freed is not used again");
             arena.dealloc(next, layout(40));
             assert_eq!(arena.alloc(layout(33)), next, "what this one has freed is");
+
+            // Pages are asked for ahead, to the arena's end and not behind it.
+            let populated = || (*arena.0.get()).populated;
+            assert_eq!(populated(), CHUNK);
+            arena.alloc(layout(CHUNK));
+            assert_eq!(populated(), 2 * CHUNK);
+            while arena.holds(arena.alloc(layout(LARGEST))) {}
+            assert_eq!(populated(), SIZE);
         }
     }
 
