@@ -38,7 +38,7 @@ static void look(struct task *task) {
 
 static struct task *of(pid_t pid) {
 	for (int i = 0; i < count; i++) if (tasks[i].pid == pid) return tasks + i;
-	if (count == sizeof tasks / sizeof *tasks) exit(fail("too many processes"));
+	if (count == sizeof tasks / sizeof *tasks) exit((fputs("order: too many processes\n", stderr), 1));
 	tasks[count].pid = pid;
 	look(tasks + count);
 	return tasks + count++;
@@ -47,10 +47,11 @@ static struct task *of(pid_t pid) {
 int main(int argc, char **argv) {
 	if (argc < 3) { fputs("usage: order PROGRAM COMMAND [ARG]...\n", stderr); return 2; }
 	if (!realpath(argv[1], program)) return fail(argv[1]);
-	int status;
+	int status, code = 0;
 	struct user_regs_struct registers;
-	pid_t pid = fork();
+	pid_t first = fork(), pid = first;
 	if (pid == 0) {
+		if (!freopen("/dev/null", "w", stdout)) _exit(fail("/dev/null"));
 		if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(fail("ptrace"));
 		execvp(argv[2], argv + 2);
 		_exit(fail(argv[2]));
@@ -60,7 +61,10 @@ int main(int argc, char **argv) {
 	if (ptrace(PTRACE_SETOPTIONS, pid, 0, options)) return fail("ptrace");
 	ptrace(PTRACE_CONT, pid, 0, 0);
 	while ((pid = waitpid(-1, &status, __WALL)) > 0) {
-		if (!WIFSTOPPED(status)) continue;
+		if (!WIFSTOPPED(status)) {
+			if (pid == first) code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			continue;
+		}
 		struct task *task = of(pid);
 		if (status >> 16 == PTRACE_EVENT_EXEC) look(task);
 		if (task->start && !ptrace(PTRACE_GETREGS, pid, 0, &registers) && registers.rip >= task->start && registers.rip < task->end) {
@@ -71,5 +75,5 @@ int main(int argc, char **argv) {
 		if (signal == SIGTRAP || signal == SIGSTOP) signal = 0;
 		ptrace(task->start ? PTRACE_SINGLESTEP : PTRACE_CONT, pid, 0, signal);
 	}
-	return 0;
+	return code;
 }

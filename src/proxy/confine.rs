@@ -215,6 +215,8 @@ mod tests {
     fn the_filters_can_be_made() {
         assert!(filter(&[COMMON, ACCEPTING, OLD_POLL, OLD_FORK]).is_ok_and(|filter| filter.len() < 400));
         assert!(filter(&[COMMON, OLD_POLL]).is_ok());
+        // The global allocator calls it.
+        assert!(COMMON.contains(&(libc::SYS_madvise, None)));
     }
 
     #[test]

@@ -1,38 +1,46 @@
 //! The entries of directories.
 
 use crate::sys::child::{cwd, next_entry, openat, read_entries};
+use crate::sys::errno::Errno;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// The entries of a directory, as `std::fs::read_dir` gives them: getdents64(2), without `.` and `..`.
 ///
-/// A start reads ten to twenty directories, most of them small. With the C library's opendir(3) each takes three more system calls and two
-/// more page faults, since musl maps and unmaps the memory for it.
+/// A start reads ten to twenty directories, most of them small. For each, the C library's opendir(3) allocates a buffer: musl maps and
+/// unmaps memory for it, which with the page faults takes longer than the reading.
 pub struct ReadDir {
-    dir: Rc<Path>,
-    fd: OwnedFd,
-    buffer: [u8; 2048],
+    dir: Rc<Dir>,
+    buffer: Box<[u8]>,
     /// The part of the buffer whose entries are still to come.
     left: std::ops::Range<usize>,
     is_at_end: bool,
+}
+
+/// A directory that is read.
+struct Dir {
+    path: PathBuf,
+    fd: OwnedFd,
 }
 
 /// Opens the directory at a path.
 ///
 /// # Errors
 ///
-/// Those of open(2); EINVAL where the path has a NUL.
+/// Those of open(2); [`io::ErrorKind::InvalidInput`] where the path has a NUL.
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
-    let dir = path.as_ref();
-    let path = CString::new(dir.as_os_str().as_bytes())?;
-    let fd = openat(cwd(), &path, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
-    Ok(ReadDir { dir: dir.into(), fd, buffer: [0; 2048], left: 0..0, is_at_end: false })
+    let path = path.as_ref();
+    let fd = openat(cwd(), &CString::new(path.as_os_str().as_bytes())?, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    let dir = Rc::new(Dir { path: path.to_owned(), fd });
+    Ok(ReadDir { dir, buffer: vec![0; BUFFER].into(), left: 0..0, is_at_end: false })
 }
+
+/// Size of the buffer for entries in bytes. FUSE has names of up to 4,095.
+const BUFFER: usize = 8 * 1024;
 
 impl Iterator for ReadDir {
     type Item = io::Result<DirEntry>;
@@ -48,11 +56,12 @@ impl Iterator for ReadDir {
             if self.is_at_end {
                 return None;
             }
-            match read_entries(self.fd.as_fd(), &mut self.buffer) {
+            match read_entries(self.dir.fd.as_fd(), &mut self.buffer) {
                 Ok(length @ 1..) => self.left = 0..length,
                 other => {
                     (self.left, self.is_at_end) = (0..0, true);
-                    return other.err().map(|error| Err(error.into()));
+                    // A directory that was removed since it was opened has no entries, as readdir(3) says.
+                    return other.err().filter(|errno| *errno != Errno(libc::ENOENT)).map(|errno| Err(errno.into()));
                 }
             }
         }
@@ -61,7 +70,7 @@ impl Iterator for ReadDir {
 
 /// A name in a directory.
 pub struct DirEntry {
-    dir: Rc<Path>,
+    dir: Rc<Dir>,
     name: OsString,
     kind: u8,
 }
@@ -74,26 +83,22 @@ impl DirEntry {
 
     /// The directory's path, as it was given, and the name.
     pub fn path(&self) -> PathBuf {
-        self.dir.join(&self.name)
+        self.dir.path.join(&self.name)
     }
 
-    /// What the name is for; links are not followed. Filesystems that do not say so with the name are asked (lstat(2)).
+    /// What the name is for; links are not followed. Filesystems that do not say so with the name are asked (fstatat(2)).
     pub fn file_type(&self) -> io::Result<EntryType> {
-        Ok(EntryType(match self.kind {
-            libc::DT_UNKNOWN => {
-                let found = self.path().symlink_metadata()?.file_type();
-                match () {
-                    () if found.is_dir() => libc::DT_DIR,
-                    () if found.is_symlink() => libc::DT_LNK,
-                    () if found.is_file() => libc::DT_REG,
-                    () if found.is_socket() => libc::DT_SOCK,
-                    // Of pipes and devices nobody needs to know more.
-                    () => libc::DT_UNKNOWN,
-                }
-            }
-            kind => kind,
-        }))
+        match self.kind {
+            libc::DT_UNKNOWN => asked(&self.dir.fd, &self.name),
+            kind => Ok(EntryType(kind)),
+        }
     }
+}
+
+/// What fstatat(2) says that a name in a directory is for. `DT_*` are the bits of the mode for the type of a file: IFTODT(3).
+fn asked(dir: &OwnedFd, name: &OsStr) -> io::Result<EntryType> {
+    let found = nix::sys::stat::fstatat(dir, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    Ok(EntryType(((found.st_mode & libc::S_IFMT) >> 12) as u8))
 }
 
 /// What kind of file a name in a directory is for.
@@ -126,6 +131,7 @@ impl EntryType {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use std::os::unix::fs::FileTypeExt;
 
     /// What std says of the same directory.
     fn by_std(path: &Path) -> BTreeMap<OsString, EntryType> {
@@ -146,6 +152,7 @@ mod tests {
         let entries = read_dir(path).unwrap().map(Result::unwrap);
         entries
             .inspect(|entry| assert_eq!(entry.path(), path.join(entry.file_name())))
+            .inspect(|entry| assert_eq!(asked(&entry.dir.fd, &entry.name).unwrap(), entry.file_type().unwrap()))
             .map(|entry| (entry.file_name(), entry.file_type().unwrap()))
             .collect()
     }
@@ -153,18 +160,27 @@ mod tests {
     #[test]
     fn entries_are_those_that_std_reads() {
         let made = tempfile::tempdir().unwrap();
-        // More than fit one buffer, with names as long as they can be and of bytes that are not UTF-8.
+        // More than fit one buffer, with names as long as most filesystems have them, and of bytes that are not UTF-8.
         for number in 0..100 {
             std::fs::write(made.path().join(format!("{number}{}", "x".repeat(250 * (number % 2)))), "").unwrap();
         }
         std::fs::create_dir(made.path().join(OsStr::from_bytes(b"\xff"))).unwrap();
         std::os::unix::fs::symlink("nowhere", made.path().join("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(made.path().join("socket")).unwrap();
-        for dir in [made.path(), Path::new("/"), Path::new("/dev"), Path::new("/usr/bin"), Path::new("/proc/self/ns")] {
+        nix::unistd::mkfifo(&made.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for dir in [made.path(), Path::new("/proc/self/ns")] {
             assert_eq!(by_us(dir), by_std(dir), "{dir:?}");
         }
         let empty = tempfile::tempdir().unwrap();
         assert!(read_dir(empty.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn a_directory_that_was_removed_meanwhile_has_no_entries() {
+        let made = tempfile::tempdir().unwrap();
+        let mut entries = read_dir(made.path()).unwrap();
+        made.close().unwrap();
+        assert!(entries.next().is_none());
     }
 
     #[test]
