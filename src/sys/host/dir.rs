@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// unmaps memory for it, which with the page faults takes longer than the reading.
 pub struct ReadDir {
     dir: Rc<Dir>,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     /// The part of the buffer whose entries are still to come.
     left: std::ops::Range<usize>,
     is_at_end: bool,
@@ -36,11 +36,14 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref();
     let fd = openat(cwd(), &CString::new(path.as_os_str().as_bytes())?, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
     let dir = Rc::new(Dir { path: path.to_owned(), fd });
-    Ok(ReadDir { dir, buffer: vec![0; BUFFER].into(), left: 0..0, is_at_end: false })
+    Ok(ReadDir { dir, buffer: vec![0; SMALL], left: 0..0, is_at_end: false })
 }
 
-/// Size of the buffer for entries in bytes. FUSE has names of up to 4,095.
-const BUFFER: usize = 8 * 1024;
+/// Size of the buffer for entries in bytes, at first: most directories that a start reads fit it.
+const SMALL: usize = 1024;
+
+/// Its size for directories that have more, and for longer names: FUSE has some of 4,095 bytes.
+const LARGE: usize = 8 * 1024;
 
 impl Iterator for ReadDir {
     type Item = io::Result<DirEntry>;
@@ -56,8 +59,14 @@ impl Iterator for ReadDir {
             if self.is_at_end {
                 return None;
             }
+            // The kernel may have stopped there for want of room.
+            if self.left.end > SMALL / 2 {
+                self.buffer.resize(LARGE, 0);
+            }
             match read_entries(self.dir.fd.as_fd(), &mut self.buffer) {
                 Ok(length @ 1..) => self.left = 0..length,
+                // The next entry does not fit.
+                Err(Errno(libc::EINVAL)) if self.buffer.len() < LARGE => self.buffer.resize(LARGE, 0),
                 other => {
                     (self.left, self.is_at_end) = (0..0, true);
                     // A directory that was removed since it was opened has no entries, as readdir(3) says.
