@@ -1,6 +1,6 @@
 /* calls PROGRAM [ARG]...: runs the program and prints how many system calls it makes, how many its children make until they execute
- * another program (what that one does is not the launcher's), and how many page faults it and all that it has waited for have, that other program's as well. By
- * ptrace(2) and wait4(2). */
+ * another program (what that one does is not the launcher's), and how many page faults it has with all processes that were waited for,
+ * that other program's among them. By ptrace(2) and wait4(2). */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

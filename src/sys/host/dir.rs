@@ -85,7 +85,7 @@ pub struct DirEntry {
 }
 
 impl DirEntry {
-    /// The name.
+    /// The name of the entry, without the directory.
     pub fn file_name(&self) -> OsString {
         self.name.clone()
     }
@@ -115,22 +115,22 @@ fn asked(dir: &OwnedFd, name: &OsStr) -> io::Result<EntryType> {
 pub struct EntryType(u8);
 
 impl EntryType {
-    /// A directory.
+    /// Whether the name is for a directory.
     pub fn is_dir(self) -> bool {
         self.0 == libc::DT_DIR
     }
 
-    /// A symbolic link.
+    /// Whether the name is for a symbolic link.
     pub fn is_symlink(self) -> bool {
         self.0 == libc::DT_LNK
     }
 
-    /// A regular file.
+    /// Whether the name is for a regular file.
     pub fn is_file(self) -> bool {
         self.0 == libc::DT_REG
     }
 
-    /// A socket.
+    /// Whether the name is for a socket.
     pub fn is_socket(self) -> bool {
         self.0 == libc::DT_SOCK
     }
